@@ -85,6 +85,7 @@ import type { ListedModel } from "./wire/Wire.js"
 import type { Service as ClientService } from "./wire/providerClient.js"
 import { ProviderClient } from "./wire/providerClient.js"
 import * as ConfigErrors from "./provider/configErrors.js"
+import { fromEither } from "./internal/asEffect.js"
 
 export type { Middleware, ModelInfo, Overrides, Service, Status } from "./call/model.js"
 export type { Drain, OnDisconnect } from "./call/disconnect.js"
@@ -183,7 +184,7 @@ const withEmbeddingBatches =
         ? next
         : wrap(next, {
             embed: (input) =>
-              Effect.flatMap(withModelInfo(normalizeEmbedding(input), next.info), (request) =>
+              Effect.flatMap(fromEither(withModelInfo(normalizeEmbedding(input), next.info)), (request) =>
                 EmbeddingBatches.embed(request, embeddings, concurrency, next.embed)
               )
           })
@@ -197,7 +198,7 @@ const withEmbeddingModel =
     Effect.succeed(
       wrap(next, {
         embed: (input) =>
-          Effect.flatMap(withModelInfo(normalizeEmbedding(input), next.info), (request) =>
+          Effect.flatMap(fromEither(withModelInfo(normalizeEmbedding(input), next.info)), (request) =>
             next.embed({ model, ...request })
           )
       })
@@ -348,19 +349,19 @@ export function make(
     const { embeddings, listModels } = client
     const base: Service = {
       chat: (input) =>
-        Effect.flatMap(withModelInfo(normalize(input, options.defaults), info), (request) =>
+        Effect.flatMap(fromEither(withModelInfo(normalize(input, options.defaults), info)), (request) =>
           Attempts.chat(deps, request, request.model ?? options.model)
         ),
       chatStream: (input) =>
         toStream((finalizers) =>
-          Effect.flatMap(withModelInfo(normalize(input, options.defaults), info), (request) =>
+          Effect.flatMap(fromEither(withModelInfo(normalize(input, options.defaults), info)), (request) =>
             Attempts.chatStream(deps, request, request.model ?? options.model)(finalizers)
           )
         ),
       embed: (input) =>
         embeddings === undefined
           ? unsupported("embeddings")
-          : Effect.flatMap(withModelInfo(normalizeEmbedding(input), info), (request) =>
+          : Effect.flatMap(fromEither(withModelInfo(normalizeEmbedding(input), info)), (request) =>
               Attempts.embed(deps, embeddings, request, request.model ?? options.model)
             ),
       listModels: listModels === undefined ? unsupported("list of models") : Attempts.listModels(deps, listModels),

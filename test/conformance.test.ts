@@ -22,6 +22,7 @@ import { load } from "./conformance/exchanges.js"
 import type { Protocol } from "./conformance/protocols.js"
 import { embedders, protocols } from "./conformance/protocols.js"
 import * as Server from "./support/scriptedServer.js"
+import { fromEither } from "../src/internal/asEffect.js"
 
 const folder = process.env["LLM_FIXTURES"]
 
@@ -149,7 +150,7 @@ const askDirect = (exchange: Replay, client: ProviderClient.Service): Effect.Eff
           Stream.concat(Stream.fromIterable(reads.flat()), error === undefined ? Stream.empty : Stream.fail(error))
         )
       )
-    : Effect.flatMap(Server.directChat(direct, question, options), (answer) => answer)
+    : Effect.flatMap(Server.directChat(direct, question, options), (answer) => fromEither(answer))
 }
 
 /** A client over a server in memory that answers with the recorded response, in the pieces that `pieces` returns. */

@@ -28,6 +28,7 @@ import { toAiError } from "./errors.js"
 import { ofResponse, streamDecoder } from "./parts.js"
 import type { Defaults } from "./request.js"
 import { requestOf } from "./request.js"
+import { fromEither } from "../internal/asEffect.js"
 
 export { llmError } from "./errors.js"
 export type { Defaults } from "./request.js"
@@ -63,7 +64,7 @@ export const make = (defaults: Defaults = {}): Effect.Effect<LanguageModel.Servi
           Effect.mapError((error) => toAiError(error, llm.info, "LLMLanguageModel", "generateText")),
           Effect.flatMap((response) => {
             answers.keep(response.content)
-            return ofResponse(response, options.tools)
+            return fromEither(ofResponse(response, options.tools))
           })
         ),
       streamText: (options) =>
@@ -73,15 +74,17 @@ export const make = (defaults: Defaults = {}): Effect.Effect<LanguageModel.Servi
           return llm.chatStream(requestOf(options, defaults, answers.find)).pipe(
             Stream.mapError((error) => toAiError(error, llm.info, "LLMLanguageModel", "streamText")),
             Stream.mapChunksEffect((events) =>
-              Either.map(
-                Either.all(
-                  Chunk.toReadonlyArray(events).map((event) => {
-                    addTo(collected, event)
-                    if (event._tag === "Finish") answers.keep(collected.content)
-                    return decode(event)
-                  })
-                ),
-                (parts) => beforeFinish(parts.flat())
+              fromEither(
+                Either.map(
+                  Either.all(
+                    Chunk.toReadonlyArray(events).map((event) => {
+                      addTo(collected, event)
+                      if (event._tag === "Finish") answers.keep(collected.content)
+                      return decode(event)
+                    })
+                  ),
+                  (parts) => beforeFinish(parts.flat())
+                )
               )
             ),
             Stream.flattenChunks

@@ -20,6 +20,7 @@ import { makeDecoder, wire } from "./modelParts.js"
 import * as Requests from "./modelRequests.js"
 import { promptOf, unsupportedContent } from "./promptMessages.js"
 import type { Part } from "./responseParts.js"
+import { fromEither } from "../internal/asEffect.js"
 
 /** The fields of a request that every `LanguageModel` has an argument for. */
 export type Covered = "messages" | "tools" | "toolChoice" | "responseFormat"
@@ -74,8 +75,8 @@ export const make = ({ embeddingModel, info, languageModel, settings }: Dependen
   /** A call on its way: its content so far, and the context that its settings make. */
   const begin = (input: ChatRequest.Input) =>
     Effect.gen(function* () {
-      const request = yield* Either.mapLeft(normalize(input, defaults), (error) =>
-        Errors.update(error, { provider, model })
+      const request = yield* fromEither(
+        Either.mapLeft(normalize(input, defaults), (error) => Errors.update(error, { provider, model }))
       )
       const feature =
         unsupportedPart(request, wire) ?? unsupportedContent(request.messages) ?? unsupportedField(request)
@@ -169,8 +170,8 @@ export const make = ({ embeddingModel, info, languageModel, settings }: Dependen
 
   const embed: Service["embed"] = (input) =>
     Effect.gen(function* () {
-      const request = yield* Either.mapLeft(normalizeEmbedding(input), (error) =>
-        Errors.update(error, { provider, model })
+      const request = yield* fromEither(
+        Either.mapLeft(normalizeEmbedding(input), (error) => Errors.update(error, { provider, model }))
       )
       if (embeddingModel === undefined) return yield* Effect.fail(unsupported("embeddings"))
       const { input: texts, model: _, ...fields } = request

@@ -13,12 +13,14 @@ import { WantsRawResponse, withRawText } from "./passthrough.js"
 import * as RawRequests from "./rawRequest.js"
 import type { Exchange, Transport } from "./transport.js"
 import { fetch, sendEncoded, sendWhole, text } from "./transport.js"
+import { fromEither } from "../internal/asEffect.js"
 
 /** Reads the whole body and decodes it. */
 const read = <A>(
   exchange: Exchange,
   decode: (body: unknown) => Either.Either<A, WireFailure>
-): Effect.Effect<A, LLMError> => Effect.flatMap(text(exchange), (text) => Answer.decode(exchange, text, decode))
+): Effect.Effect<A, LLMError> =>
+  Effect.flatMap(text(exchange), (text) => fromEither(Answer.decode(exchange, text, decode)))
 
 /** Reads and decodes the vectors of an answer, with its raw text when the caller requests it in this protocol. */
 const readEmbeddings = (
@@ -28,15 +30,17 @@ const readEmbeddings = (
 ): Effect.Effect<EmbeddingResponse, LLMError> =>
   Effect.flatMap(text(exchange), (text) =>
     Effect.flatMap(WantsRawResponse, (rawProtocol) =>
-      Either.map(
-        Answer.decode(exchange, text, (body) => wire.decodeResponse(body, source)),
-        (decoded): EmbeddingResponse => {
-          const answer = { ...decoded, ...Answer.responseMetadata(exchange) }
-          const protocol = wire.verbatim?.protocol
-          return protocol === undefined || protocol !== rawProtocol
-            ? answer
-            : withRawText({ protocol, isFaithful: true }, text, answer)
-        }
+      fromEither(
+        Either.map(
+          Answer.decode(exchange, text, (body) => wire.decodeResponse(body, source)),
+          (decoded): EmbeddingResponse => {
+            const answer = { ...decoded, ...Answer.responseMetadata(exchange) }
+            const protocol = wire.verbatim?.protocol
+            return protocol === undefined || protocol !== rawProtocol
+              ? answer
+              : withRawText({ protocol, isFaithful: true }, text, answer)
+          }
+        )
       )
     )
   )
@@ -44,7 +48,7 @@ const readEmbeddings = (
 /** Reads and decodes a chat answer, with its raw text when the caller requests it in this protocol. */
 export const readWhole = (exchange: Exchange, wire: ClientWire): Effect.Effect<ChatResponse, LLMError> =>
   Effect.flatMap(text(exchange), (text) =>
-    Effect.flatMap(WantsRawResponse, (rawProtocol) => Answer.decodeChat(exchange, wire, text, rawProtocol))
+    Effect.flatMap(WantsRawResponse, (rawProtocol) => fromEither(Answer.decodeChat(exchange, wire, text, rawProtocol)))
   )
 
 export const chat = (

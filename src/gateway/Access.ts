@@ -28,6 +28,7 @@ import * as KeyConfig from "./auth/keyConfig.js"
 import type { Options, ReloadOptions, Reloaded, Service, InvalidAccessError } from "./auth/model.js"
 import { Access, Reloading } from "./auth/model.js"
 import { makeConfigurable } from "./auth/service.js"
+import { fromEither } from "../internal/asEffect.js"
 
 export type {
   Caller,
@@ -143,7 +144,7 @@ export const layerReloading = (
       const { keys: otherKeys = [], ...fixed } = yield* withEnvironment(rest)
       const parse = (text: FileReload.Reading<InvalidAccessError>) =>
         Effect.map(
-          Effect.flatMap(text, (text) => KeyConfig.parseKeys(text, path)),
+          Effect.flatMap(fromEither(text), (text) => KeyConfig.parseKeys(text, path)),
           (keys) => [...keys, ...otherKeys]
         )
       const { access, configure, syncStore } = yield* makeConfigurable({ ...fixed, keys: yield* parse(initial) }, false)

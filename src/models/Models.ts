@@ -58,6 +58,7 @@ import * as LiveModel from "./liveModel.js"
 import type { FileOptions, Options, ReloadError, ReloadOptions, Reloaded, Service, Change } from "./model.js"
 import { Models, Reloading } from "./model.js"
 import * as Reload from "./reload.js"
+import { fromEither } from "../internal/asEffect.js"
 
 export * from "./fileModel.js"
 export * from "./model.js"
@@ -89,10 +90,10 @@ export const make = (
       Option.getOrUndefined(environment.model)
     )
     const service: Service = {
-      get: (name, model) => find(Catalogue.nameOf(name, model)),
-      group: findGroup,
+      get: (name, model) => fromEither(find(Catalogue.nameOf(name, model))),
+      group: (name) => fromEither(findGroup(name)),
       list,
-      default: Effect.suspend(findDefault)
+      default: Effect.suspend(() => fromEither(findDefault()))
     }
     return service
   })

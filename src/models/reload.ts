@@ -15,6 +15,7 @@ import { openChat, toListeningChatStream } from "../call/openStream.js"
 import { fromEffect, sendChat, toChat } from "../call/sending.js"
 import * as LiveModel from "./liveModel.js"
 import * as LiveGroup from "./liveGroup.js"
+import { fromEither } from "../internal/asEffect.js"
 
 interface State extends LiveModel.LiveModels {
   readonly groups: ReadonlyMap<string, LiveGroup.LiveGroup>
@@ -118,7 +119,7 @@ const forwardingService = (find: () => Catalogue.Lookup, initial: LLMService): L
 
 /** The members of a forwarding service except `info`. */
 const forwardedCalls = (find: () => Catalogue.Lookup, latest: () => LLMService): Omit<LLMService, "info"> => {
-  const current = Effect.suspend(find)
+  const current = Effect.suspend(() => fromEither(find()))
   return {
     chat: toChat((input, added) => {
       const found = find()
@@ -170,7 +171,8 @@ export const make = (
       const latest = () => MutableRef.get(state).models.get(name)?.llm ?? model.llm
       return { ...forwardedCalls(() => Either.right(latest()), latest), info: model.llm.info }
     }
-    const parsed = (read: FileReload.Reading<ReloadError>) => Effect.flatMap(read, (text) => parse(text, path))
+    const parsed = (read: FileReload.Reading<ReloadError>) =>
+      Effect.flatMap(fromEither(read), (text) => parse(text, path))
     MutableRef.set(state, (yield* planReload(emptyState, yield* parsed(first), options, memberService)).after)
     const changes = yield* PubSub.sliding<Change>(maxPendingChanges)
 
@@ -216,7 +218,10 @@ export const make = (
         },
         group: (name) => {
           const find = () => catalogue().findGroup(name)
-          return Effect.map(Effect.suspend(find), (found) => forwardingGroup(find, found))
+          return Effect.map(
+            Effect.suspend(() => fromEither(find())),
+            (found) => forwardingGroup(find, found)
+          )
         },
         get list() {
           return catalogue().list

@@ -6,6 +6,7 @@ import { Socket } from "node:net"
 import * as OptionChecks from "../internal/optionChecks.js"
 import type { UndiciOptions } from "./model.js"
 import { InvalidTransportError } from "./model.js"
+import { fromEither } from "../internal/asEffect.js"
 
 /** Checked options of an agent; times are in milliseconds. */
 export interface Settings {
@@ -162,6 +163,6 @@ export const make = (settings: Settings): Effect.Effect<Dispatcher, never, Scope
 
 /** Makes the dispatcher that the options describe. A dispatcher of the user's own is not destroyed. */
 export const fromOptions = (options: UndiciOptions): Effect.Effect<Dispatcher, InvalidTransportError, Scope.Scope> =>
-  Effect.flatMap(checked(options), (checked) =>
+  Effect.flatMap(fromEither(checked(options)), (checked) =>
     checked instanceof Dispatcher ? Effect.succeed(checked) : make(checked)
   )

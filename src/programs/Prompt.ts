@@ -27,6 +27,7 @@ import * as Chat from "../vocabulary/Chat.js"
 import { InvalidRequestError } from "../vocabulary/LLMError.js"
 import type { Checked } from "./prompt/template.js"
 import * as Template from "./prompt/template.js"
+import { fromEither } from "../internal/asEffect.js"
 
 /**
  * The texts and parts of a user message.
@@ -194,11 +195,15 @@ export const make = <In, I, R, const System extends string = string, const Text 
     Effect.gen(function* () {
       const shown = yield* Effect.forEach(examples, ({ input, output }) =>
         Effect.flatMap(encoded(input), (values) =>
-          Either.map(contentOf(input, values), (message) => [message, answer(output)])
+          fromEither(Either.map(contentOf(input, values), (message) => [message, answer(output)]))
         )
       )
       const values = yield* encoded(value)
-      const messages = [...(yield* systemOf(value, values)), ...shown.flat(), yield* contentOf(value, values)]
+      const messages = [
+        ...(yield* fromEither(systemOf(value, values))),
+        ...shown.flat(),
+        yield* fromEither(contentOf(value, values))
+      ]
       return { ...request, messages }
     })
 }

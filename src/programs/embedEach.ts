@@ -9,6 +9,7 @@ import type { Embeddable, EmbeddingRequest, EmbeddingResponse } from "../vocabul
 import type { LLMError } from "../vocabulary/LLMError.js"
 import * as Errors from "../vocabulary/LLMError.js"
 import * as Usage from "../vocabulary/Usage.js"
+import { fromEither } from "../internal/asEffect.js"
 
 /**
  * How the texts of `LLM.embedEach` are divided.
@@ -68,8 +69,8 @@ export const embedEach = (
 ): Effect.Effect<EachResponse, LLMError> =>
   Effect.gen(function* () {
     const { provider, model } = llm.info
-    const request = yield* Either.mapLeft(normalizeEmbedding(input), (error) =>
-      Errors.update(error, { provider, model })
+    const request = yield* fromEither(
+      Either.mapLeft(normalizeEmbedding(input), (error) => Errors.update(error, { provider, model }))
     )
 
     let refusals = 0

@@ -34,6 +34,7 @@ import * as Recording from "./recorder.js"
 import type { VirtualTime } from "./virtualTime.js"
 import * as Time from "./virtualTime.js"
 import { arrivals } from "./workload.js"
+import { fromEither } from "../internal/asEffect.js"
 
 /** The wall-clock time at which simulations start: the first moment of a year, a month and a day, in UTC. */
 const epoch = Date.UTC(2025, 0, 1)
@@ -176,7 +177,7 @@ export const simulate = <E, R>(
   build: Effect.Effect<Subject, E, R | HttpClient.HttpClient | Scope.Scope>,
   options: Options
 ): Effect.Effect<Report, E | InvalidSimulationError, Exclude<Exclude<R, HttpClient.HttpClient>, Scope.Scope>> =>
-  Effect.flatMap(SimulationOptions.read(options), (settings) => {
+  Effect.flatMap(fromEither(SimulationOptions.read(options)), (settings) => {
     const time = Time.make(epoch)
     const recorder = Recording.make(lengthOf(settings))
     let accountOf: Subject["accountOf"] = (_, keyId) => keyId

@@ -35,6 +35,7 @@ import { LLM } from "../call/model.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
 import { InvalidRequestError } from "../vocabulary/LLMError.js"
 import * as Usage from "../vocabulary/Usage.js"
+import { fromEither } from "../internal/asEffect.js"
 
 /**
  * The result of one call. A bare string is an answer with this text. The same step serves `chat` and `chatStream`: an answer is
@@ -292,7 +293,7 @@ export const makeHandler = (
 ): Effect.Effect<{ readonly llm: Service; readonly calls: Effect.Effect<ReadonlyArray<Call>> }> =>
   Effect.map(Ref.make(Chunk.empty<Call>()), (record) => {
     const next = (input: ChatRequest.Input, stream: boolean): Effect.Effect<Step, LLMError> =>
-      Effect.flatMap(normalize(input), (request) => {
+      Effect.flatMap(fromEither(normalize(input)), (request) => {
         const call: Call = { request, stream }
         return Ref.modify(record, (before) => [handler(call, before.length), Chunk.append(before, call)])
       })
@@ -300,7 +301,7 @@ export const makeHandler = (
       chat: (input) => Effect.flatMap(next(input, false), toAnswer),
       chatStream: (input) => Stream.unwrap(Effect.map(next(input, true), toStream)),
       embed: (input) =>
-        Effect.map(normalizeEmbedding(input), (request) => ({
+        Effect.map(fromEither(normalizeEmbedding(input)), (request) => ({
           provider: "test",
           model: "test",
           embeddings: request.input.map((one) => embedding(typeof one === "string" ? one : one.join(" "))),

@@ -9,6 +9,7 @@ import * as ResponseCache from "../../src/caching/ResponseCache.js"
 import * as Usage from "../../src/vocabulary/Usage.js"
 import { scripted, unavailable } from "../support/scripted.js"
 import { character } from "../support/character.js"
+import { fromEither } from "../../src/internal/asEffect.js"
 
 const vectorOf = (text: Embeddable): ReadonlyArray<number> => [text.length, 0.1, String(text).charCodeAt(0) / 3]
 
@@ -34,7 +35,7 @@ const cacheAround = (
     const next = {
       ...(yield* scripted("unused")),
       embed: (input: EmbeddingRequest.Input) =>
-        Effect.flatMap(normalizeEmbedding(input), (request) =>
+        Effect.flatMap(fromEither(normalizeEmbedding(input)), (request) =>
           Effect.flatMap(
             Ref.getAndUpdate(requested, (before) => [...before, request.input]),
             (before) => embed(request, before.length)

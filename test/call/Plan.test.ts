@@ -17,6 +17,7 @@ import { otherClock } from "../support/otherClock.js"
 import { interruptedAt, stepsOf } from "../support/steps.js"
 import * as Provider from "../support/timedProvider.js"
 import { runInVirtualTime } from "../support/virtualTime.js"
+import { fromEither } from "../../src/internal/asEffect.js"
 
 /** How a request ends: at once, in a later turn of the event loop, or never. */
 type Script = { readonly when: "now" | "later" | "never"; readonly result: Either.Either<ChatResponse, LLMError> }
@@ -53,11 +54,11 @@ const makeClient = (scripts: ReadonlyArray<Script>) => {
   const service: ProviderClient.Service = {
     provider: "test",
     wire: "test",
-    chat: () => Effect.suspend(() => next().result),
+    chat: () => Effect.suspend(() => fromEither(next().result)),
     chatStream: () =>
       Stream.unwrap(
         Effect.suspend(() =>
-          Effect.map(next().result, (response) => Stream.fromIterable(ChatEvent.fromResponse(response)))
+          Effect.map(fromEither(next().result), (response) => Stream.fromIterable(ChatEvent.fromResponse(response)))
         )
       )
   }

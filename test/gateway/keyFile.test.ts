@@ -8,6 +8,7 @@ import { createHash } from "node:crypto"
 import * as Access from "../../src/gateway/Access.js"
 import * as AccessStore from "../../src/gateway/AccessStore.js"
 import { scripted } from "../support/scripted.js"
+import { fromEither } from "../../src/internal/asEffect.js"
 
 const writeAndRead = (text: string) =>
   Effect.gen(function* () {
@@ -37,7 +38,7 @@ describe("Access.readKeys", () => {
           }
         ])
       )
-      const access = yield* Effect.flatMap(keys, (keys) => Access.make({ keys }))
+      const access = yield* Effect.flatMap(fromEither(keys), (keys) => Access.make({ keys }))
       const caller = (secret: string) => access.caller(Option.some(Redacted.make(secret)))
       const one = yield* caller("sk-one")
       expect([one.label, one.allows(["openai/m"]), one.allows(["other/m"])]).toEqual(["one", true, false])

@@ -1,6 +1,6 @@
 /** The account that gets the reasoning of an earlier turn: in groups of keys and of models, from caches, in other processes, while it is out. */
 import { describe, expect, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Fiber } from "effect"
 import * as CacheStore from "../../src/caching/CacheStore.js"
 import * as ResponseCache from "../../src/caching/ResponseCache.js"
 import { ResponseStore } from "../../src/gateway/index.js"
@@ -91,7 +91,7 @@ describe.each([
       const waiting = yield* Effect.fork(turn(gateway, client, history))
       yield* Effect.sleep("500 millis")
       gateway.refused.clear()
-      const { headers, status } = yield* waiting
+      const { headers, status } = yield* Fiber.join(waiting)
       expect([status, headers.get("x-effect-llm-dropped")]).toEqual([200, null])
       expect(accountsOf(log(gateway.upstream))).toEqual([owner, owner, owner])
       expect(JSON.stringify(log(gateway.upstream).at(-1)?.body)).toContain(`"${owner}+/="`)

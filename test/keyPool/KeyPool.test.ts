@@ -11,6 +11,7 @@ import {
   RateLimitError
 } from "../../src/vocabulary/LLMError.js"
 import { makeClock } from "../support/interleaving.js"
+import { fromOption } from "../../src/internal/asEffect.js"
 
 const context = { provider: "acme", model: "m", message: "no", attempts: [] }
 
@@ -35,7 +36,7 @@ const shares = (ids: ReadonlyArray<string>) => {
 }
 
 const statusOf = (self: KeyPool.Service, id: string) =>
-  Effect.flatMap(self.status, (status) => Array.findFirst(status.keys, (key) => key.id === id))
+  Effect.flatMap(self.status, (status) => fromOption(Array.findFirst(status.keys, (key) => key.id === id)))
 
 const inFlight = (self: KeyPool.Service) => Effect.map(self.status, (status) => status.keys.map((key) => key.inFlight))
 

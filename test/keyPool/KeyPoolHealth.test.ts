@@ -3,6 +3,7 @@ import { Array, Clock, Duration, Effect, Fiber, Ref, TestClock } from "effect"
 import type * as ApiKey from "../../src/vocabulary/ApiKey.js"
 import * as KeyPool from "../../src/keyPool/KeyPool.js"
 import { AuthenticationError } from "../../src/vocabulary/LLMError.js"
+import { fromOption } from "../../src/internal/asEffect.js"
 
 const { Neutral, OutOfQuota, RateLimited, Refused, Served } = KeyPool.Verdict
 
@@ -12,7 +13,7 @@ const keysOf = (count: number, options: ApiKey.Options = {}) =>
 const pool = (options: Partial<KeyPool.Options> = {}) => KeyPool.make({ provider: "acme", keys: keysOf(1), ...options })
 
 const statusOf = (self: KeyPool.Service, id = "k0") =>
-  Effect.flatMap(self.status, (status) => Array.findFirst(status.keys, (key) => key.id === id))
+  Effect.flatMap(self.status, (status) => fromOption(Array.findFirst(status.keys, (key) => key.id === id)))
 
 /** The remaining cooldown of the key in milliseconds; 0 if there is none. */
 const restOf = (self: KeyPool.Service, id = "k0") =>

@@ -4,6 +4,7 @@ import { inspect } from "node:util"
 import * as ApiKey from "../../src/vocabulary/ApiKey.js"
 import * as KeyPool from "../../src/keyPool/KeyPool.js"
 import { RateLimitError } from "../../src/vocabulary/LLMError.js"
+import { fromOption } from "../../src/internal/asEffect.js"
 
 const { OutOfQuota, RateLimited, Refused } = KeyPool.Verdict
 
@@ -18,7 +19,7 @@ const call = (self: KeyPool.Service, verdict: KeyPool.Verdict) =>
   Effect.flatMap(self.reserve({ maxWait: 0 }), (lease) => lease.settle(verdict))
 
 const statusOf = (self: KeyPool.Service, id = "k0") =>
-  Effect.flatMap(self.status, (status) => Array.findFirst(status.keys, (key) => key.id === id))
+  Effect.flatMap(self.status, (status) => fromOption(Array.findFirst(status.keys, (key) => key.id === id)))
 
 /** The remaining cooldown of the key in milliseconds; 0 if there is none. */
 const restOf = (self: KeyPool.Service, id = "k0") =>

@@ -12,6 +12,7 @@ import type { Provider } from "./providers.js"
 import { embedders, missing, nameOf, uncounted } from "./providers.js"
 import type { Scenario } from "./scenarios.js"
 import { scenarios } from "./scenarios.js"
+import { fromOption } from "../../src/internal/asEffect.js"
 
 /** The exchanges with a provider. */
 export type Finding = readonly [provider: Provider, exchanges: Exchanges]
@@ -218,7 +219,7 @@ export const expectSection = (
     const files = yield* FileSystem.FileSystem
     const wanted = yield* text
     const document = yield* files.readFileString(path)
-    const written = yield* section(document, name)
+    const written = yield* fromOption(section(document, name))
     if (yield* Config.withDefault(Config.boolean("UPDATE_MATRIX"), false)) {
       yield* files.writeFileString(path, withSection(document, name, wanted))
     } else {

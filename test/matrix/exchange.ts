@@ -19,6 +19,7 @@ import type { Provider } from "./providers.js"
 import { anonymousCalls, dialectOf, missing, uncounted } from "./providers.js"
 import type { Scenario } from "./scenarios.js"
 import { answerTo, Person, personQuestion, scenarios } from "./scenarios.js"
+import { fromEither } from "../../src/internal/asEffect.js"
 
 /** The result of a scenario. */
 export interface Exchange {
@@ -74,7 +75,9 @@ export const withProvider = (
         const events = yield* Effect.either(Stream.runCollect(llm.chatStream(request)))
         const exchange: Exchange = {
           whole,
-          streamed: yield* Effect.either(Effect.flatMap(events, (all) => Events.collect(Stream.fromChunk(all)))),
+          streamed: yield* Effect.either(
+            Effect.flatMap(fromEither(events), (all) => Events.collect(Stream.fromChunk(all)))
+          ),
           events: Either.match(events, { onLeft: () => [], onRight: Chunk.toReadonlyArray }),
           understood: arrived.slice(before)
         }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Layer, Stream, TestClock } from "effect"
+import { Effect, Layer, Stream, TestClock, Fiber } from "effect"
 import * as Chat from "../../src/vocabulary/Chat.js"
 import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
 import * as Fallback from "../../src/routing/Fallback.js"
@@ -71,7 +71,7 @@ describe("Fallback member option `on`", () => {
       const response = yield* Effect.fork(llm.chat("?"))
 
       yield* TestClock.adjust("1 minute")
-      expect((yield* response).text).toBe("first")
+      expect((yield* Fiber.join(response)).text).toBe("first")
     })
   )
 })

@@ -5,12 +5,13 @@ import { normalizeEmbedding } from "../../src/call/request.js"
 import type { LLMError } from "../../src/vocabulary/LLMError.js"
 import * as Usage from "../../src/vocabulary/Usage.js"
 import { TestLLM } from "../../src/testing/index.js"
+import { fromEither } from "../../src/internal/asEffect.js"
 
 export const make = (failure: (texts: ReadonlyArray<string>) => LLMError | undefined) => {
   const requests: Array<ReadonlyArray<string>> = []
   const { llm } = Effect.runSync(TestLLM.make([]))
   const embed: Service["embed"] = (input) =>
-    Effect.flatMap(normalizeEmbedding(input), (request) => {
+    Effect.flatMap(fromEither(normalizeEmbedding(input)), (request) => {
       const texts = request.input.map(String)
       requests.push(texts)
       const error = failure(texts)

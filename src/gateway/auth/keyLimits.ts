@@ -24,6 +24,7 @@ import type { VirtualKey } from "../VirtualKey.js"
 import { CurrentShare } from "../workers/share.js"
 import * as KeyShare from "./keyShare.js"
 import * as KeyRefusals from "./keyRefusals.js"
+import { fromEither } from "../../internal/asEffect.js"
 
 /** For limiters of tokens or concurrency only. */
 const unlimitedRequests = { capacity: 1e9, refillRate: 1e9 } as const
@@ -191,7 +192,7 @@ export interface KeyLimits {
 /** The part of the key's limits that this process applies. */
 const ownPart = (key: VirtualKey): Effect.Effect<VirtualKey, RateLimiter.InvalidLimitError> =>
   Effect.flatMap(CurrentShare, (share) =>
-    Either.mapLeft(KeyShare.divide(key, share), (faults) => new InvalidLimitError({ faults }))
+    fromEither(Either.mapLeft(KeyShare.divide(key, share), (faults) => new InvalidLimitError({ faults })))
   )
 
 /** `report` receives the errors of calls with a budget in dollars. */

@@ -24,6 +24,7 @@ import * as Recorder from "../responses/recorder.js"
 import type * as References from "../responses/references.js"
 import * as StoredResponses from "../responses/service.js"
 import * as UnsupportedFields from "./unsupportedFields.js"
+import { fromEither } from "../../internal/asEffect.js"
 
 /** A decoded request with the model that it names. */
 interface ChatCall {
@@ -292,7 +293,9 @@ export const route = (context: GatewayContext, protocol: Protocol): HotRoute => 
     const decoded = decode(question)
     if (Either.isLeft(decoded)) return Effect.fail(HttpErrors.fromWireFailure(decoded.left))
     const { model, ...chatRequest } = decoded.right.request
-    return Effect.flatMap(context.resolveModel(hot.caller, model), (llm) => supportedBy(hot, chatRequest, llm))
+    return Effect.flatMap(context.resolveModel(hot.caller, model), (llm) =>
+      fromEither(supportedBy(hot, chatRequest, llm))
+    )
   }
 
   const answer = (question: Question): Effect.Effect<void, HttpErrors.HttpError> => {

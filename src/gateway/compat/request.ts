@@ -13,6 +13,7 @@ import type { HotCall } from "../http/hotRoute.js"
 import { withoutGroups, wrapModel } from "../http/context.js"
 import * as CustomTools from "../chat/customTools.js"
 import * as UnsupportedFields from "../chat/unsupportedFields.js"
+import { fromEither } from "../../internal/asEffect.js"
 
 export interface SimpleRequest {
   readonly llm: LLMService
@@ -104,16 +105,18 @@ export const read = (
     const body = withoutFixedFields(json)
     if (body["messages"] === undefined || body["messages"] === null) return yield* Effect.fail(missing)
     const decoded = yield* Effect.mapError(
-      Protocol.chatCompletions.wire.decodeRequest(body),
+      fromEither(Protocol.chatCompletions.wire.decodeRequest(body)),
       HttpErrors.fromWireFailure
     )
     const { model, ...chatRequest } = decoded.request
     const llm = yield* model === undefined ? defaultModel(caller) : context.resolveModel(caller, model)
-    const { dropped, request, translatedTools } = yield* UnsupportedFields.drop(
-      chatRequest,
-      Protocol.chatCompletions,
-      llm.info,
-      yield* UnsupportedFields.askedBy(received.headers)
+    const { dropped, request, translatedTools } = yield* fromEither(
+      UnsupportedFields.drop(
+        chatRequest,
+        Protocol.chatCompletions,
+        llm.info,
+        yield* fromEither(UnsupportedFields.askedBy(received.headers))
+      )
     )
     return {
       llm: CustomTools.restoring(llm, translatedTools),

@@ -9,6 +9,7 @@ import * as HttpErrors from "./error.js"
 import type { Request } from "./exchange.js"
 import { header } from "./exchange.js"
 import * as TimeLimit from "../../internal/timeLimit.js"
+import { fromEither } from "../../internal/asEffect.js"
 
 /** A body that was read. The bytes of its account stay counted until they are released. */
 export interface Body {
@@ -145,6 +146,6 @@ export const read = (
   if (refusal !== undefined) return Effect.fail(refusal)
   return Effect.flatMap(
     body instanceof IncomingMessage ? fromNode(body, limits, account) : fromStream(body, limits, account),
-    (bytes) => (model === undefined ? parse(bytes) : Either.map(parse(bytes), withModel(model)))
+    (bytes) => (model === undefined ? fromEither(parse(bytes)) : fromEither(Either.map(parse(bytes), withModel(model))))
   )
 }

@@ -10,6 +10,7 @@ import * as HttpErrors from "../http/error.js"
 import type { GatewayContext } from "../http/context.js"
 import type { HotRoute } from "../http/hotRoute.js"
 import * as UnsupportedFields from "../chat/unsupportedFields.js"
+import { fromEither } from "../../internal/asEffect.js"
 
 /** The wires with embeddings in OpenAI's format, to which extra fields are sent unchanged. */
 const openaiWires: ReadonlySet<string> = new Set(["chat-completions", "responses"])
@@ -23,7 +24,10 @@ export const route = (context: GatewayContext): HotRoute => ({
     Effect.gen(function* () {
       const { json: body, text } = yield* Body.read(request, context.bodyLimits, account)
       setRequested(body)
-      const { model, ...input } = yield* Effect.mapError(wire.decodeRequest(body), HttpErrors.fromWireFailure)
+      const { model, ...input } = yield* Effect.mapError(
+        fromEither(wire.decodeRequest(body)),
+        HttpErrors.fromWireFailure
+      )
       const llm = yield* context.resolveModel(caller, model)
       const { extra = {}, ...supported } = input
       const passesThrough = openaiWires.has(llm.info.wire)

@@ -8,6 +8,7 @@ import * as Authentication from "../auth/authenticate.js"
 import * as HttpErrors from "../http/error.js"
 import type { Handler, GatewayContext } from "../http/context.js"
 import { accessNames } from "../http/context.js"
+import { fromEither } from "../../internal/asEffect.js"
 
 interface Entry {
   readonly id: string
@@ -85,7 +86,7 @@ export const list = (context: GatewayContext): Handler =>
       const entries = entriesFor(context.models.list, caller)
       if (!(yield* isAnthropicClient)) return JsonResponse.json({ object: "list", data: entries.map(openai) })
       const { url } = yield* HttpServerRequest.HttpServerRequest
-      const page = yield* pageOf(entries, new URL(url, "http://localhost").searchParams)
+      const page = yield* fromEither(pageOf(entries, new URL(url, "http://localhost").searchParams))
       return JsonResponse.json({
         data: page.entries.map(anthropic),
         has_more: page.hasMore,

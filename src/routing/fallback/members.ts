@@ -12,6 +12,7 @@ import type * as TokenCounter from "../../tokens/counter.js"
 import * as ContextFit from "../../call/contextFit.js"
 import { isBeyondLimit } from "../../rateLimiter/errors.js"
 import { asObject, normalize } from "../../call/request.js"
+import { fromEither } from "../../internal/asEffect.js"
 
 export interface Member {
   readonly llm: Service
@@ -243,7 +244,7 @@ export const selection = (
     chat: (request) =>
       fit === undefined
         ? capable(request)
-        : Effect.flatMap(capable(request), (selected) => fitting(selected, request, counter, fit)),
+        : Effect.flatMap(fromEither(capable(request)), (selected) => fitting(selected, request, counter, fit)),
     embed: (request) =>
       Either.map(
         hasRestrictions ? capableMembers(members, ["embeddings"], requestedEmbedding(request, info)) : all,

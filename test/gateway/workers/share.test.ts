@@ -6,6 +6,7 @@ import type { VirtualKey } from "../../../src/gateway/VirtualKey.js"
 import { indivisible, partOf } from "../../../src/gateway/workers/share.js"
 import * as Division from "../../../src/cli/gateway/cluster/division.js"
 import * as Models from "../../../src/models/Models.js"
+import { fromEither } from "../../../src/internal/asEffect.js"
 
 const sharesOf = (of: number) => Array.from({ length: of }, (_, index) => ({ index, of }))
 
@@ -76,7 +77,9 @@ const file = Models.parseFile(
 describe("the division of a model file", () => {
   it.effect("divides every limit of models, keys and groups, with the defaults of a model without limits", () =>
     Effect.gen(function* () {
-      const { groups, models } = yield* Division.divide(yield* file, "provider.json", { index: 0, of: 2 }, true)
+      const { groups, models } = yield* fromEither(
+        Division.divide(yield* file, "provider.json", { index: 0, of: 2 }, true)
+      )
       expect(models).toMatchObject([
         {
           capacity: 3,
@@ -98,7 +101,9 @@ describe("the division of a model file", () => {
     () =>
       Effect.gen(function* () {
         const original = yield* file
-        const { groups, models } = yield* Division.divide(original, "provider.json", { index: 1, of: 2 }, false)
+        const { groups, models } = yield* fromEither(
+          Division.divide(original, "provider.json", { index: 1, of: 2 }, false)
+        )
         expect(models).toEqual(original.models)
         expect(groups[0]?.members).toMatchObject([{ maxConcurrency: 1 }, {}])
       })
@@ -106,7 +111,9 @@ describe("the division of a model file", () => {
 
   it.effect("fails with the path of every limit that is too small", () =>
     Effect.gen(function* () {
-      const error = yield* Effect.flip(Division.divide(yield* file, "provider.json", { index: 0, of: 6 }, true))
+      const error = yield* Effect.flip(
+        fromEither(Division.divide(yield* file, "provider.json", { index: 0, of: 6 }, true))
+      )
       expect(error.faults.map(({ path }) => path)).toEqual([
         "openai[0].rate_limit_capacity",
         "openai[0].max_concurrency",
