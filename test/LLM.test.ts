@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Duration, Effect, FastCheck, Fiber, Layer, Option, Random, Ref, Stream, TestClock } from "effect"
+import { Duration, Effect, Fiber, Layer, Option, Random, Ref, Stream, TestClock } from "effect"
+import * as FastCheck from "fast-check"
 import type { ApiKey } from "../src/vocabulary/ApiKey.js"
 import * as Chat from "../src/vocabulary/Chat.js"
 import * as ChatEvent from "../src/vocabulary/ChatEvent.js"

@@ -2,7 +2,7 @@
  * Replays recorded provider traffic from the folder `LLM_FIXTURES`. Without the variable, the suite is skipped.
  */
 import { HttpClient, HttpClientResponse } from "@effect/platform"
-import { NodeHttpClient } from "@effect/platform-node"
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Either, Layer, Stream } from "effect"
 import { createServer } from "node:http"

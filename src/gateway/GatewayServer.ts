@@ -17,7 +17,7 @@
 import type { HttpServer } from "@effect/platform"
 import { HttpServer as PlatformServer } from "@effect/platform"
 import type { HttpServerError } from "@effect/platform"
-import { NodeHttpServer } from "@effect/platform-node"
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { Duration, Effect, Layer, Predicate, Schedule, Schema } from "effect"
 import { Server as NetServer } from "node:net"
 import { Access } from "./auth/model.js"

@@ -11,8 +11,10 @@ export const counter = (name: string, description: string): Counter =>
 
 export const gauge = (name: string, description: string): Gauge => MetricKey.gauge(name, { description })
 
+export type Boundaries = ReturnType<typeof MetricBoundaries.fromIterable>
+
 /** Counts values up to each boundary. */
-export const histogram = (name: string, boundaries: MetricBoundaries.MetricBoundaries, description: string) =>
+export const histogram = (name: string, boundaries: Boundaries, description: string) =>
   MetricKey.histogram(name, boundaries, description)
 
 /** The quantiles of at most a thousand values of the last ten minutes. */

@@ -1,6 +1,7 @@
 /** Compares accounts with a list of all spending and its times. */
 import { describe, expect, it } from "@effect/vitest"
-import { FastCheck, Option } from "effect"
+import { Option } from "effect"
+import * as FastCheck from "fast-check"
 import * as Accounts from "../../src/accounting/budget/accounts.js"
 import type { Period } from "../../src/accounting/budget/period.js"
 import { sliceAt } from "../../src/accounting/budget/period.js"

@@ -1,6 +1,7 @@
 /** Laws of budgets under random calls and interruptions. */
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Exit, FastCheck, Fiber, Option, Stream } from "effect"
+import { Effect, Exit, Fiber, Option, Stream } from "effect"
+import * as FastCheck from "fast-check"
 import * as Budget from "../../src/accounting/Budget.js"
 import type { ChatResponse } from "../../src/vocabulary/Chat.js"
 import * as Chat from "../../src/vocabulary/Chat.js"

@@ -1,6 +1,7 @@
 /** Ledgers, budgets and prices in any order, around each other and around middlewares of a program. */
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, FastCheck, Option, Stream } from "effect"
+import { Effect, Option, Stream } from "effect"
+import * as FastCheck from "fast-check"
 import * as Budget from "../../src/accounting/Budget.js"
 import * as Pricing from "../../src/accounting/Pricing.js"
 import * as UsageLedger from "../../src/accounting/UsageLedger.js"

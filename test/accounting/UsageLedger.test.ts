@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Chunk, Effect, FastCheck, Fiber, Layer, Stream, TestClock } from "effect"
+import { Chunk, Effect, Fiber, Layer, Stream, TestClock } from "effect"
+import * as FastCheck from "fast-check"
 import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
 import * as Cost from "../../src/vocabulary/cost.js"
 import * as Fallback from "../../src/routing/Fallback.js"

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { FastCheck } from "effect"
+import * as FastCheck from "fast-check"
 import { jsonFieldsOf, jsonOf } from "../../src/ai/json.js"
 
 describe("JSON of parts", () => {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, FastCheck, Ref, TestClock } from "effect"
+import { Effect, Ref, TestClock } from "effect"
+import * as FastCheck from "fast-check"
 import * as CacheStore from "../../src/caching/CacheStore.js"
 import type { Embeddable, EmbeddingRequest, EmbeddingResponse } from "../../src/vocabulary/Embedding.js"
 import * as EmbeddingCache from "../../src/caching/EmbeddingCache.js"

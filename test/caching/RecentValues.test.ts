@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, FastCheck } from "effect"
+import { Effect } from "effect"
+import * as FastCheck from "fast-check"
 import * as CacheStore from "../../src/caching/CacheStore.js"
 import * as Key from "../../src/caching/key.js"
 import * as RecentValues from "../../src/internal/recentValues.js"

@@ -1,5 +1,5 @@
 /** What the log tells of a call whose attempts fail, from real servers. */
-import { NodeHttpClient } from "@effect/platform-node"
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { describe, expect, it } from "@effect/vitest"
 import type { HttpClient } from "@effect/platform"
 import { Effect, Exit, Layer, Logger, LogLevel, Stream, TestClock } from "effect"

@@ -1,6 +1,7 @@
 /** Over sockets, the collected stream of an answer is the whole answer. */
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, FastCheck as fc, Runtime } from "effect"
+import { Effect, Runtime } from "effect"
+import * as fc from "fast-check"
 import * as ProviderClient from "../../src/call/ProviderClient.js"
 import * as KeyPool from "../../src/keyPool/KeyPool.js"
 import * as LLM from "../../src/LLM.js"

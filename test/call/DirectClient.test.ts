@@ -1,7 +1,8 @@
 /** The direct form of a client has the same results and errors as its Effect form. */
 import { HttpClient, HttpClientResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
-import { Chunk, Effect, Either, FastCheck as fc, Redacted, Stream } from "effect"
+import { Chunk, Effect, Either, Redacted, Stream } from "effect"
+import * as fc from "fast-check"
 import type { AnswerSoFar } from "../../src/call/collector.js"
 import * as Collector from "../../src/call/collector.js"
 import * as Direct from "../../src/call/direct.js"

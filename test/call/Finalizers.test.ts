@@ -1,6 +1,7 @@
 /** The finalizers of a stream. */
 import { describe, expect, it } from "@effect/vitest"
-import { Cause, Effect, Exit, FastCheck as fc, Fiber, Logger } from "effect"
+import { Cause, Effect, Exit, Fiber, Logger } from "effect"
+import * as fc from "fast-check"
 import * as Finalizers from "../../src/call/finalizers.js"
 import { interruptedAt } from "../support/steps.js"
 

@@ -1,6 +1,7 @@
 /** Under the live clock, whatever happens to calls: everything that they took is given back, and each attempt is reported once. */
 import { describe, expect, it } from "@effect/vitest"
-import { Cause, Effect, Exit, FastCheck as fc, Fiber, Option, Stream } from "effect"
+import { Cause, Effect, Exit, Fiber, Option, Stream } from "effect"
+import * as fc from "fast-check"
 import * as Series from "../../src/telemetry/series.js"
 import type * as LLM from "../../src/LLM.js"
 import { eventually } from "../support/eventually.js"

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Either, FastCheck } from "effect"
+import { Either } from "effect"
+import * as FastCheck from "fast-check"
 import { estimateInput, inputTokensOf, ofSchema, rememberingEstimate } from "../../src/call/request.js"
 import * as Chat from "../../src/vocabulary/Chat.js"
 import * as Usage from "../../src/vocabulary/Usage.js"

@@ -1,5 +1,6 @@
 import { describe, expect, expectTypeOf, it } from "@effect/vitest"
-import { Clock, Context, Duration, Effect, Exit, FastCheck, Fiber, Schedule, Stream, TestClock } from "effect"
+import { Clock, Context, Duration, Effect, Exit, Fiber, Schedule, Stream, TestClock } from "effect"
+import * as FastCheck from "fast-check"
 import * as Chat from "../../src/vocabulary/Chat.js"
 import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
 import * as LLMErrors from "../../src/vocabulary/LLMError.js"

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Either, FastCheck, Metric, Schedule, Stream } from "effect"
+import { Effect, Either, Metric, Schedule, Stream } from "effect"
+import * as FastCheck from "fast-check"
 import * as OptionChecks from "../../src/internal/optionChecks.js"
 import * as Budgets from "../../src/call/retry/budget.js"
 import * as Retry from "../../src/call/Retry.js"

@@ -1,6 +1,7 @@
 /** Laws of what calls send, under random arrivals, answers, cooldowns, limits of keys and interruptions. */
 import { describe, expect, it } from "@effect/vitest"
-import { Array, Effect, FastCheck, Fiber, Schedule, Stream } from "effect"
+import { Array, Effect, Fiber, Schedule, Stream } from "effect"
+import * as FastCheck from "fast-check"
 import * as KeyPool from "../../src/keyPool/KeyPool.js"
 import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
 import type { Reply, Sent } from "../support/countingProvider.js"

@@ -3,7 +3,7 @@
  * chaos -- <seed> <calls> <concurrency> <transport>`, where the transport is "direct" (the default) or "portable". The slope of the heap is measured best with 50,000 calls. The providers
  * run in a separate process, so that the measured heap is that of the library.
  */
-import { NodeRuntime } from "@effect/platform-node"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect } from "effect"
 import { fileURLToPath } from "node:url"
 import * as Cancel from "./cancel.js"

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
-import { ConfigProvider, Effect, Either, FastCheck as fc } from "effect"
+import { ConfigProvider, Effect, Either } from "effect"
+import * as fc from "fast-check"
 import * as Configuration from "../../src/cli/config/configuration.js"
 import * as Document from "../../src/cli/config/document.js"
 import * as JsonSyntax from "../../src/cli/config/jsonSyntax.js"

@@ -1,6 +1,6 @@
 /** `effect-llm init`: the file that it writes, and what it prints. */
 import { FileSystem } from "@effect/platform"
-import { NodeFileSystem } from "@effect/platform-node"
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { expect, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Redacted } from "effect"
 import * as Configuration from "../../src/cli/config/configuration.js"

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { FastCheck as fc } from "effect"
+import * as fc from "fast-check"
 import * as Markdown from "../../src/cli/terminal/markdown.js"
 import type { Style } from "../../src/cli/terminal/style.js"
 import { coloured, sanitize, uncoloured, stripStyle } from "../../src/cli/terminal/style.js"

@@ -1,7 +1,7 @@
 /** `effect-llm simulate-load`: its output, its input, and its errors. */
 import { describe, expect, it } from "@effect/vitest"
 import { FileSystem } from "@effect/platform"
-import { NodeFileSystem } from "@effect/platform-node"
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { Effect } from "effect"
 import { canary, runCli, write } from "./support.js"
 

@@ -1,5 +1,7 @@
 /** Runs command lines in this process with a recorded `Terminal`, a scripted `Stdin` and only the given environment. */
-import { NodeFileSystem, NodePath, NodeTerminal } from "@effect/platform-node"
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
+import * as NodePath from "@effect/platform-node/NodePath"
+import * as NodeTerminal from "@effect/platform-node/NodeTerminal"
 import { FileSystem } from "@effect/platform"
 import { ConfigProvider, Effect, Layer, Queue, Ref, Stream } from "effect"
 import { run } from "../../src/cli/app.js"

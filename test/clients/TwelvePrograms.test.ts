@@ -1,6 +1,6 @@
 import { LanguageModel } from "@effect/ai"
 import { OpenAiClient, OpenAiEmbeddingModel, OpenAiLanguageModel, OpenAiTokenizer } from "@effect/ai-openai"
-import { NodeHttpClient } from "@effect/platform-node"
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer, Redacted } from "effect"
 import { LLMEmbeddingModel, LLMLanguageModel, LLMTokenizer } from "../../src/ai/index.js"

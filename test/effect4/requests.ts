@@ -6,7 +6,8 @@
  * fixed seed, since the generators of the two versions of Effect differ.
  */
 import { HttpClient, HttpClientResponse } from "@effect/platform"
-import { Effect, FastCheck, Layer, Schema, Stream } from "effect"
+import { Effect, Layer, Schema, Stream } from "effect"
+import * as FastCheck from "fast-check"
 import { closeSync, openSync, writeSync } from "node:fs"
 import * as Direct from "../../src/call/direct.js"
 import { ProviderClient } from "../../src/call/ProviderClient.js"

@@ -1,6 +1,6 @@
 /** The shutdown of a gateway in a process of its own. */
 import { FileSystem } from "@effect/platform"
-import { NodeFileSystem } from "@effect/platform-node"
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { describe, expect, it } from "@effect/vitest"
 import type { Scope } from "effect"
 import { Effect } from "effect"

@@ -1,6 +1,6 @@
 /** The models that a key includes. */
 import { describe, expect, it } from "@effect/vitest"
-import { FastCheck } from "effect"
+import * as FastCheck from "fast-check"
 import { VirtualKey } from "../../src/gateway/index.js"
 
 const word = FastCheck.stringMatching(/^[a-z0-9/.+-]{0,8}$/)

@@ -1,7 +1,8 @@
 /** Bounds of the request bodies that the gateway holds, in sum and for each client key, and bodies that arrive slowly. */
 import { HttpApp } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, FastCheck, Fiber, Layer, TestClock } from "effect"
+import { Effect, Fiber, Layer, TestClock } from "effect"
+import * as FastCheck from "fast-check"
 import { recordingClock } from "../support/sleeps.js"
 import { connect } from "node:net"
 import { Access, Gateway } from "../../src/gateway/index.js"

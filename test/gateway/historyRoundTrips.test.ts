@@ -3,7 +3,7 @@
  * and every other provider gets what it accepts. The clients are those of this library, which keep what they get.
  */
 import { describe, expect, it } from "@effect/vitest"
-import { FastCheck } from "effect"
+import * as FastCheck from "fast-check"
 import * as RawRequests from "../../src/call/rawRequest.js"
 import * as Signatures from "../../src/call/signatures.js"
 import * as Choices from "../../src/gateway/chat/choices.js"

@@ -1,6 +1,7 @@
 /** Malicious and malformed requests: each gets a clean status, and none crashes the gateway or reveals a secret. */
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, FastCheck } from "effect"
+import { Effect } from "effect"
+import * as FastCheck from "fast-check"
 import { connect } from "node:net"
 import { SimulatedProvider } from "../../src/testing/index.js"
 import { eventually } from "../support/eventually.js"

@@ -1,7 +1,7 @@
 /** Virtual keys in a file, and the reload of that file. */
 import { FileSystem } from "@effect/platform"
 import { SystemError } from "@effect/platform/Error"
-import { NodeFileSystem } from "@effect/platform-node"
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { describe, expect, it } from "@effect/vitest"
 import { ConfigProvider, Context, DateTime, Effect, Layer, Logger, Option, Redacted, Ref, TestClock } from "effect"
 import { createHash } from "node:crypto"

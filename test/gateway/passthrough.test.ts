@@ -1,6 +1,7 @@
 /** Answers of a provider that uses the client's protocol: they pass through unchanged unless a middleware changes them. */
 import { describe, expect, it } from "@effect/vitest"
-import { Chunk, Effect, FastCheck, Stream } from "effect"
+import { Chunk, Effect, Stream } from "effect"
+import * as FastCheck from "fast-check"
 import * as Chat from "../../src/vocabulary/Chat.js"
 import type { ChatEvent } from "../../src/vocabulary/ChatEvent.js"
 import { anthropic, chatCompletions } from "../../src/gateway/chat/protocols.js"

@@ -1,6 +1,7 @@
 /** Answers of a faithful provider of the client's protocol: the client gets the same bytes, apart from named edits. */
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, FastCheck } from "effect"
+import { Effect } from "effect"
+import * as FastCheck from "fast-check"
 import { objectTexts, renderObject, spaces } from "../wire/jsonTexts.js"
 import type { ObjectText } from "../wire/jsonTexts.js"
 import { start } from "./support/gateway.js"

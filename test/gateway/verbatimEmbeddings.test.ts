@@ -1,6 +1,7 @@
 /** Embeddings of a faithful provider of OpenAI's protocol: bodies and answers pass unchanged, apart from the model. */
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, FastCheck } from "effect"
+import { Effect } from "effect"
+import * as FastCheck from "fast-check"
 import * as CacheStore from "../../src/caching/CacheStore.js"
 import * as EmbeddingCache from "../../src/caching/EmbeddingCache.js"
 import type { MemberText } from "../wire/jsonTexts.js"

@@ -1,6 +1,7 @@
 /** Requests of a client to a faithful provider of the same protocol: the provider gets the same bytes, apart from named edits. */
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, FastCheck } from "effect"
+import { Effect } from "effect"
+import * as FastCheck from "fast-check"
 import type { Middleware } from "../../src/LLM.js"
 import type { MemberText, ObjectText } from "../wire/jsonTexts.js"
 import { renderObject, spaces, unknownMembers, valueTexts } from "../wire/jsonTexts.js"

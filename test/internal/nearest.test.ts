@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { FastCheck as fc } from "effect"
+import * as fc from "fast-check"
 import { didYouMean, nearest, unknownField } from "../../src/internal/nearest.js"
 
 const fields = ["model_name", "api_keys", "base_url", "max_retries", "rate_limit_capacity"]

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
-import { FastCheck, Option, Order } from "effect"
+import { Option, Order } from "effect"
+import * as FastCheck from "fast-check"
 import * as OrderedMap from "../../src/internal/orderedMap.js"
 
 const change = FastCheck.record({ key: FastCheck.nat(40), isRemoval: FastCheck.boolean() })

@@ -1,6 +1,7 @@
 /** Calls of one conversation prefer the same key. */
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, FastCheck, Fiber, HashMap, Stream } from "effect"
+import { Effect, Fiber, HashMap, Stream } from "effect"
+import * as FastCheck from "fast-check"
 import * as Chat from "../../src/vocabulary/Chat.js"
 import * as KeyPool from "../../src/keyPool/KeyPool.js"
 import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"

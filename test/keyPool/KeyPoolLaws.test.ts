@@ -1,6 +1,7 @@
 /** Laws of a key pool under any interleaving of calls, interruptions, time and changes of keys. */
 import { describe, expect, it } from "@effect/vitest"
-import { Array, Cause, Duration, Effect, Exit, FastCheck, Fiber, Option, Ref, Scheduler } from "effect"
+import { Array, Cause, Duration, Effect, Exit, Fiber, Option, Ref, Scheduler } from "effect"
+import * as FastCheck from "fast-check"
 import * as KeyPool from "../../src/keyPool/KeyPool.js"
 import { AuthenticationError, isLLMError, QuotaExceededError, RateLimitError } from "../../src/vocabulary/LLMError.js"
 import { makeClock, restless } from "../support/interleaving.js"

@@ -3,7 +3,8 @@
  * must agree on which keys are in use, which calls wait and which are refused.
  */
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Duration, FastCheck, FiberId } from "effect"
+import { Deferred, Duration, FiberId } from "effect"
+import * as FastCheck from "fast-check"
 import * as ApiKey from "../../src/vocabulary/ApiKey.js"
 import * as KeySets from "../../src/keyPool/keySet.js"
 import { wakeAtOf } from "../../src/keyPool/ranking.js"

@@ -1,6 +1,7 @@
 /** A pool that several models share: what concerns the key with one of them, and what concerns it with all. */
 import { describe, expect, it } from "@effect/vitest"
-import { Duration, Effect, FastCheck, Fiber, TestClock } from "effect"
+import { Duration, Effect, Fiber, TestClock } from "effect"
+import * as FastCheck from "fast-check"
 import * as KeyPool from "../../src/keyPool/KeyPool.js"
 
 const { Failed, Neutral, OutOfQuota, RateLimited, Refused, Served } = KeyPool.Verdict

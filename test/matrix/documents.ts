@@ -1,7 +1,7 @@
 /** The tables of the matrix in Markdown, and the sections of documents that contain them. */
 import { isDeepStrictEqual } from "node:util"
 import { FileSystem } from "@effect/platform"
-import { NodeFileSystem } from "@effect/platform-node"
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { expect } from "@effect/vitest"
 import { Config, Effect, Option } from "effect"
 import { keyVariable } from "../../src/provider/environment.js"

@@ -1,5 +1,5 @@
 /** Models of one provider with the same keys, against a real server whose log says what was sent. */
-import { NodeHttpClient } from "@effect/platform-node"
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { describe, expect, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Either } from "effect"
 import * as Models from "../../src/models/Models.js"

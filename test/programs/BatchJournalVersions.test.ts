@@ -1,6 +1,6 @@
 /** Journals that other versions of the library wrote: resumed when nothing is lost, else refused by name. */
 import { FileSystem } from "@effect/platform"
-import { NodeFileSystem } from "@effect/platform-node"
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit } from "effect"
 import * as LLM from "../../src/LLM.js"

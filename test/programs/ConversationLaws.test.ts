@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, FastCheck } from "effect"
+import { Effect } from "effect"
+import * as FastCheck from "fast-check"
 import * as Chat from "../../src/vocabulary/Chat.js"
 import * as Conversation from "../../src/programs/Conversation.js"
 import type { LLM } from "../../src/LLM.js"

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Either, FastCheck } from "effect"
+import { Effect, Either } from "effect"
+import * as FastCheck from "fast-check"
 import * as LLM from "../../src/LLM.js"
 import { make as wrapped } from "../support/embedding.js"
 import type { LLMError } from "../../src/vocabulary/LLMError.js"

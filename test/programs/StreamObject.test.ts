@@ -1,5 +1,6 @@
 import { describe, expect, expectTypeOf, it } from "@effect/vitest"
-import { Chunk, Deferred, Effect, Either, FastCheck, Fiber, Predicate, Schema, Stream } from "effect"
+import { Chunk, Deferred, Effect, Either, Fiber, Predicate, Schema, Stream } from "effect"
+import * as FastCheck from "fast-check"
 import * as LLM from "../../src/LLM.js"
 import type * as StructuredOutput from "../../src/programs/StructuredOutput.js"
 import { makeReader } from "../../src/programs/structuredOutput/partials.js"

@@ -1,6 +1,7 @@
 /** Laws of the tool loop for any answers of a model, whole and streamed. */
 import { describe, expect, it } from "@effect/vitest"
-import { Chunk, Effect, Either, FastCheck, Schema, Stream } from "effect"
+import { Chunk, Effect, Either, Schema, Stream } from "effect"
+import * as FastCheck from "fast-check"
 import type { ChatResponse, ToolCall } from "../../src/vocabulary/Chat.js"
 import * as Chat from "../../src/vocabulary/Chat.js"
 import { TestLLM } from "../../src/testing/index.js"

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Either, FastCheck } from "effect"
+import { Either } from "effect"
+import * as FastCheck from "fast-check"
 import * as ToolArguments from "../../src/programs/tools/arguments.js"
 import { toolCall } from "../../src/vocabulary/Chat.js"
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { FastCheck } from "effect"
+import * as FastCheck from "fast-check"
 import * as OrderedMap from "../../src/internal/orderedMap.js"
 import * as Fair from "../../src/rateLimiter/fairQueue.js"
 

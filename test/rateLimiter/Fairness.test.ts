@@ -1,6 +1,7 @@
 /** Clients that wait for the same limit. */
 import { describe, expect, it } from "@effect/vitest"
-import { Duration, Effect, Exit, FastCheck, Fiber, Schedule, TestClock } from "effect"
+import { Duration, Effect, Exit, Fiber, Schedule, TestClock } from "effect"
+import * as FastCheck from "fast-check"
 import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
 import { makeClock } from "../support/interleaving.js"
 import { refusal } from "../support/refusal.js"

@@ -1,6 +1,7 @@
 /** By default a limiter follows the headers of a provider's answers, below its own limits, and no header can do harm. */
 import { describe, expect, it } from "@effect/vitest"
-import { Duration, Effect, FastCheck, Fiber, Layer, TestClock } from "effect"
+import { Duration, Effect, Fiber, Layer, TestClock } from "effect"
+import * as FastCheck from "fast-check"
 import * as KeyPool from "../../src/keyPool/KeyPool.js"
 import * as LLM from "../../src/LLM.js"
 import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"

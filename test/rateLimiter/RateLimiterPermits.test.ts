@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, FastCheck, Fiber, Option } from "effect"
+import { Effect, Fiber, Option } from "effect"
+import * as FastCheck from "fast-check"
 import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
 import { makeClock, restless } from "../support/interleaving.js"
 import { laws } from "../support/permitLaws.js"

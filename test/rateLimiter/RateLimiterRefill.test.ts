@@ -1,6 +1,7 @@
 /** Limiters that are refilled by a schedule. */
 import { describe, expect, it } from "@effect/vitest"
-import { Duration, Effect, FastCheck, Fiber, Option, Ref, Schedule, TestClock } from "effect"
+import { Duration, Effect, Fiber, Option, Ref, Schedule, TestClock } from "effect"
+import * as FastCheck from "fast-check"
 import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
 import { makeClock, restless } from "../support/interleaving.js"
 import { refusal } from "../support/refusal.js"

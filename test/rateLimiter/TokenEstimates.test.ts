@@ -1,7 +1,8 @@
 /** The tokens of a call are estimated before it is sent. The provider counts what it is sent; the limiter only knows estimates. */
 import { describe, expect, it } from "@effect/vitest"
 import type { Clock } from "effect"
-import { Effect, FastCheck, Fiber, Metric, TestClock } from "effect"
+import { Effect, Fiber, Metric, TestClock } from "effect"
+import * as FastCheck from "fast-check"
 import * as KeyPool from "../../src/keyPool/KeyPool.js"
 import { now } from "../../src/internal/clock.js"
 import * as RandomDraw from "../../src/internal/random.js"

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { FastCheck as fc } from "effect"
+import * as fc from "fast-check"
 import * as SlidingWindow from "../../src/internal/slidingWindow.js"
 
 const limit = 5

@@ -1,6 +1,6 @@
 /** Closed shared layers leave nothing behind that keeps a process alive. */
 import { FileSystem, HttpClient, HttpClientResponse } from "@effect/platform"
-import { NodeFileSystem } from "@effect/platform-node"
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { describe, expect, it } from "@effect/vitest"
 import { Context, Effect, Exit, Layer, Logger, LogLevel, Option, Redacted, Scope } from "effect"
 import * as Access from "../../src/gateway/Access.js"

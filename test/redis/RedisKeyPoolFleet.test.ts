@@ -1,6 +1,7 @@
 /** Laws of several processes with one pool in Redis. */
 import { describe, expect, it } from "@effect/vitest"
-import { Duration, Effect, FastCheck, Fiber, Ref, Runtime } from "effect"
+import { Duration, Effect, Fiber, Ref, Runtime } from "effect"
+import * as FastCheck from "fast-check"
 import * as PooledKeys from "../../src/keyPool/key.js"
 import * as KeyPool from "../../src/keyPool/KeyPool.js"
 import * as KeySets from "../../src/keyPool/keySet.js"

@@ -1,6 +1,7 @@
 /** Compares the pool in Redis with the one in memory: the same random actions give the same keys, errors and statuses. */
 import { describe, expect, it } from "@effect/vitest"
-import { Clock, Duration, Effect, FastCheck, Runtime, TestClock } from "effect"
+import { Clock, Duration, Effect, Runtime, TestClock } from "effect"
+import * as FastCheck from "fast-check"
 import type { Scope } from "effect"
 import * as KeyPool from "../../src/keyPool/KeyPool.js"
 import * as Pool from "../../src/redis/keyPool/options.js"

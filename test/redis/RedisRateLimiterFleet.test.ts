@@ -1,6 +1,7 @@
 /** Laws of several processes under one limit, in the time of a test: what they send together, and what one gives back to another. */
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, FastCheck, Fiber } from "effect"
+import { Effect, Fiber } from "effect"
+import * as FastCheck from "fast-check"
 import type { Options, Service } from "../../src/rateLimiter/RateLimiter.js"
 import * as Redis from "../../src/redis/Redis.js"
 import * as RedisRateLimiter from "../../src/redis/RedisRateLimiter.js"

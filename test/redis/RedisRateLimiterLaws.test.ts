@@ -1,6 +1,7 @@
 /** Random calls and interruptions in several processes exceed no limit and lose nothing. */
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, FastCheck, Fiber, Logger, LogLevel, Option } from "effect"
+import { Effect, Fiber, Logger, LogLevel, Option } from "effect"
+import * as FastCheck from "fast-check"
 import type { LimiterStatus } from "../../src/rateLimiter/RateLimiter.js"
 import * as Redis from "../../src/redis/Redis.js"
 import * as RedisRateLimiter from "../../src/redis/RedisRateLimiter.js"

@@ -1,6 +1,6 @@
 /** Gateway processes that share one Redis. */
 import { FileSystem } from "@effect/platform"
-import { NodeFileSystem } from "@effect/platform-node"
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { bundled } from "../cli/bundle.js"

@@ -1,6 +1,7 @@
 /** Laws of a balance under random calls, streams, interruptions, failures and times. */
 import { describe, expect, it } from "@effect/vitest"
-import { Array, Effect, FastCheck, Fiber, Option, Random, Ref, Stream } from "effect"
+import { Array, Effect, Fiber, Option, Random, Ref, Stream } from "effect"
+import * as FastCheck from "fast-check"
 import * as Balance from "../../src/routing/Balance.js"
 import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
 import * as Rendezvous from "../../src/internal/rendezvous.js"

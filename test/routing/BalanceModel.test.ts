@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Duration, FastCheck } from "effect"
+import { Duration } from "effect"
+import * as FastCheck from "fast-check"
 import * as Balance from "../../src/routing/Balance.js"
 import * as State from "../../src/routing/balance/state.js"
 import type { HealthChange } from "../../src/routing/balance/deployment.js"

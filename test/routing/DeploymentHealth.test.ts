@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Array, Duration, Effect, FastCheck, Fiber, Option, Random, Ref, Stream, TestClock } from "effect"
+import { Array, Duration, Effect, Fiber, Option, Random, Ref, Stream, TestClock } from "effect"
+import * as FastCheck from "fast-check"
 import * as Balance from "../../src/routing/Balance.js"
 import type { Notice } from "../../src/routing/balance/health.js"
 import * as MemoryHealth from "../../src/routing/balance/memoryHealth.js"

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Chunk, Effect, Exit, FastCheck as fc, Ref, Stream } from "effect"
+import { Chunk, Effect, Exit, Ref, Stream } from "effect"
+import * as fc from "fast-check"
 import * as Chat from "../../src/vocabulary/Chat.js"
 import type { ChatEvent } from "../../src/vocabulary/ChatEvent.js"
 import * as Events from "../../src/vocabulary/ChatEvent.js"

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Exit, FastCheck as fc, Fiber, Option, Ref, Stream } from "effect"
+import { Effect, Exit, Fiber, Option, Ref, Stream } from "effect"
+import * as fc from "fast-check"
 import type { Duration } from "effect"
 import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
 import * as Hedge from "../../src/routing/Hedge.js"

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { FastCheck as fc } from "effect"
+import * as fc from "fast-check"
 import { join } from "../../src/routing/fallback/overlap.js"
 
 /** The text after a continuation that arrives in chunks, as in a stream; undefined if the answer was restarted. */

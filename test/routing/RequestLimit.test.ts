@@ -1,6 +1,7 @@
 /** The requests of one call through nested policies. */
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, FastCheck, Layer, Random, Stream } from "effect"
+import { Effect, Layer, Random, Stream } from "effect"
+import * as FastCheck from "fast-check"
 import { requestsOf } from "../../src/call/requestLimit.js"
 import * as Retry from "../../src/call/Retry.js"
 import * as LLM from "../../src/LLM.js"

@@ -3,7 +3,7 @@
  * folder `LLM_FIXTURES`.
  */
 import { describe, expect, it } from "@effect/vitest"
-import { FastCheck } from "effect"
+import * as FastCheck from "fast-check"
 import * as ChatCompletionsClient from "../../src/provider/ChatCompletionsClient.js"
 import * as ResponsesClient from "../../src/provider/ResponsesClient.js"
 import * as ChatCompletions from "../../src/wire/ChatCompletions.js"

@@ -6,7 +6,7 @@
 import * as AnthropicSchemas from "@effect/ai-anthropic/Generated"
 import * as GoogleSchemas from "@effect/ai-google/Generated"
 import { describe, expect, it } from "@effect/vitest"
-import { FastCheck } from "effect"
+import * as FastCheck from "fast-check"
 import type { ChatRequest } from "../../src/vocabulary/Chat.js"
 import * as Anthropic from "../../src/wire/Anthropic.js"
 import * as Gemini from "../../src/wire/Gemini.js"

@@ -1,6 +1,7 @@
 /** Virtual time: the order of timers, cancelled ones, and the time before the start. */
 import { expect, it } from "@effect/vitest"
-import { Clock, Effect, FastCheck as fc, Fiber } from "effect"
+import { Clock, Effect, Fiber } from "effect"
+import * as fc from "fast-check"
 import * as VirtualTime from "../../src/simulation/virtualTime.js"
 
 it.effect.prop(

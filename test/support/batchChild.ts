@@ -1,5 +1,5 @@
 /** A process that runs a batch with a journal, for a test that kills it. Each tenth request fails with a final error. */
-import { NodeFileSystem } from "@effect/platform-node"
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { Effect } from "effect"
 import * as Batch from "../../src/programs/Batch.js"
 import { Failed, scripted } from "./batchTask.js"

@@ -3,7 +3,8 @@
  * default eight loops and one run. Fails at the first run that fails.
  */
 import { Command } from "@effect/platform"
-import { NodeContext, NodeRuntime } from "@effect/platform-node"
+import * as NodeContext from "@effect/platform-node/NodeContext"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Console, Effect } from "effect"
 
 const [loops = "8", runs = "1", ...vitest] = process.argv.slice(2)

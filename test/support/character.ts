@@ -1,4 +1,4 @@
-import { FastCheck } from "effect"
+import * as FastCheck from "fast-check"
 
 /**
  * Any Unicode character, as the `unit` of a string. The unit "binary" gives the same, but builds a table of a million characters

@@ -1,7 +1,8 @@
 /** Laws of every limiter, in memory or shared: what it grants, when, and in which order. Time is that of a test. */
 import { expect } from "@effect/vitest"
 import type { Scope } from "effect"
-import { Deferred, Duration, Effect, Exit, FastCheck, Fiber, Ref } from "effect"
+import { Deferred, Duration, Effect, Exit, Fiber, Ref } from "effect"
+import * as FastCheck from "fast-check"
 import type { RateLimitError } from "../../src/vocabulary/LLMError.js"
 import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
 import { refusal } from "./refusal.js"

@@ -1,5 +1,6 @@
 /** Arbitrary Effect Schemas. */
-import { FastCheck as fc, Schema } from "effect"
+import { Schema } from "effect"
+import * as fc from "fast-check"
 
 /** A schema of any value, without services. */
 export type Any = Schema.Schema.AnyNoContext

@@ -1,6 +1,6 @@
 /** The two ways of a request to the network: over the direct transport of Node, and over any other `HttpClient`. */
 import type { HttpClient } from "@effect/platform"
-import { NodeHttpClient } from "@effect/platform-node"
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import type { Layer } from "effect"
 import * as NodeTransport from "../../src/node/NodeTransport.js"
 

@@ -1,5 +1,5 @@
 import * as Otlp from "@effect/opentelemetry/Otlp"
-import { NodeHttpClient } from "@effect/platform-node"
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { describe, expect, it } from "@effect/vitest"
 import { Chunk, Effect, Fiber, Layer, Logger, Option, Queue, Ref, Stream, TestClock } from "effect"
 import * as Series from "../../src/telemetry/series.js"

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, FastCheck } from "effect"
+import { Effect } from "effect"
+import * as FastCheck from "fast-check"
 import { countTokens } from "gpt-tokenizer/encoding/o200k_base"
 import * as Chat from "../../src/vocabulary/Chat.js"
 import * as TokenCounter from "../../src/tokens/TokenCounter.js"

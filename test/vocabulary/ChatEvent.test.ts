@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Arbitrary, Effect, FastCheck, Stream } from "effect"
+import { Arbitrary, Effect, Stream } from "effect"
+import * as FastCheck from "fast-check"
 import * as Chat from "../../src/vocabulary/Chat.js"
 import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
 import { collectAll } from "../../src/vocabulary/chatEvent/collected.js"

@@ -1,6 +1,6 @@
 /** The estimate of tokens reads a text in windows and skips runs of small letters: here it is compared with its rules, unit by unit. */
 import { describe, expect, it } from "@effect/vitest"
-import { FastCheck } from "effect"
+import * as FastCheck from "fast-check"
 import { estimate, growing } from "../../src/vocabulary/textTokens.js"
 
 const kinds = [

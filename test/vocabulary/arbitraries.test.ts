@@ -1,4 +1,5 @@
-import { Arbitrary, FastCheck, Schema } from "effect"
+import { Arbitrary, Schema } from "effect"
+import * as FastCheck from "fast-check"
 import { describe, expect, it } from "vitest"
 import * as ApiKey from "../../src/vocabulary/ApiKey.js"
 import * as Attempt from "../../src/vocabulary/attempt.js"

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
-import { FastCheck, Option, Schema } from "effect"
+import { Option, Schema } from "effect"
+import * as FastCheck from "fast-check"
 import * as Sketch from "../../src/vocabulary/quantileSketch.js"
 
 const values = FastCheck.array(FastCheck.double({ min: 0.001, max: 1e6, noNaN: true }), {

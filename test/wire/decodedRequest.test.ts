@@ -1,6 +1,7 @@
 /** Plain requests are checked without the schema: the two checks must agree. */
 import { describe, expect, it } from "@effect/vitest"
-import { Either, FastCheck as fc, ParseResult } from "effect"
+import { Either, ParseResult } from "effect"
+import * as fc from "fast-check"
 import { ChatRequest } from "../../src/vocabulary/Chat.js"
 import { isPlainRequest } from "../../src/wire/decodedRequest.js"
 

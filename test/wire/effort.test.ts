@@ -1,6 +1,7 @@
 /** How much a model reasons, from each protocol to each other one. */
 import { describe, expect, it } from "@effect/vitest"
-import { Either, FastCheck } from "effect"
+import { Either } from "effect"
+import * as FastCheck from "fast-check"
 import type { Reasoning } from "../../src/vocabulary/Chat.js"
 import * as Anthropic from "../../src/wire/Anthropic.js"
 import * as ChatCompletions from "../../src/wire/ChatCompletions.js"

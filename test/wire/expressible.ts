@@ -1,5 +1,6 @@
 /** Arbitrary requests as a conversation has them, and the part of a request that a wire can express. */
-import { Either, FastCheck } from "effect"
+import { Either } from "effect"
+import * as FastCheck from "fast-check"
 import type { ChatRequest, Message } from "../../src/vocabulary/Chat.js"
 import * as Chat from "../../src/vocabulary/Chat.js"
 import type { ClientWire } from "../../src/wire/Wire.js"

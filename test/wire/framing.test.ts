@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { FastCheck } from "effect"
+import * as FastCheck from "fast-check"
 import * as Framing from "../../src/wire/framing.js"
 import type { Frame } from "../../src/wire/Wire.js"
 

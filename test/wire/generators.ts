@@ -1,5 +1,5 @@
 /** Arbitrary requests and responses. The laws of each wire remove what the wire cannot express. */
-import { FastCheck } from "effect"
+import * as FastCheck from "fast-check"
 import type {
   AssistantMessage,
   AssistantPart,

@@ -1,6 +1,6 @@
 /** Changes of members in the text of a JSON object, compared with the values that `JSON.parse` reads. */
 import { describe, expect, it } from "@effect/vitest"
-import { FastCheck } from "effect"
+import * as FastCheck from "fast-check"
 import * as JsonText from "../../src/wire/jsonText.js"
 import { objectTexts, renderObject } from "./jsonTexts.js"
 

@@ -1,5 +1,5 @@
 /** Texts of JSON objects as no serializer would write them: any order, duplicates, escapes, white space and notation of numbers. */
-import { FastCheck } from "effect"
+import * as FastCheck from "fast-check"
 
 export interface MemberText {
   readonly name: string

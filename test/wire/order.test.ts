@@ -1,6 +1,6 @@
 /** The order of parts through every wire: whole answers, streams and requests. */
 import { describe, expect, it } from "@effect/vitest"
-import { FastCheck } from "effect"
+import * as FastCheck from "fast-check"
 import type { AssistantPart, ChatResponse, Message, ProviderPart } from "../../src/vocabulary/Chat.js"
 import * as Chat from "../../src/vocabulary/Chat.js"
 import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"

@@ -1,5 +1,5 @@
 /** What protocols with one text, one reasoning and one list of calls a message keep of a content. */
-import { FastCheck } from "effect"
+import * as FastCheck from "fast-check"
 import type { AssistantPart, ProviderPart } from "../../src/vocabulary/Chat.js"
 import { text, toolCall } from "../../src/vocabulary/Chat.js"
 import type { ChatEvent } from "../../src/vocabulary/ChatEvent.js"

@@ -1,6 +1,6 @@
 /** The bytes of server-sent events in reads of any size: whole frames are taken as soon as they are there, and no byte is lost. */
 import { describe, expect, it } from "@effect/vitest"
-import { FastCheck } from "effect"
+import * as FastCheck from "fast-check"
 import * as Framing from "../../src/wire/framing.js"
 import * as RawFrames from "../../src/wire/rawFrames.js"
 import type { Frame } from "../../src/wire/Wire.js"

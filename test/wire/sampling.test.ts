@@ -1,6 +1,7 @@
 /** The settings of the choice of tokens: what each target takes, refuses, and in which range. */
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Either, FastCheck, Layer } from "effect"
+import { Effect, Either, Layer } from "effect"
+import * as FastCheck from "fast-check"
 import { HttpClient } from "@effect/platform"
 import * as KeyPool from "../../src/keyPool/KeyPool.js"
 import * as LLM from "../../src/LLM.js"

@@ -1,6 +1,6 @@
 /** Frames that differ in their text alone are read without parsing them. What is read must not depend on it. */
 import { describe, expect, it } from "@effect/vitest"
-import { FastCheck } from "effect"
+import * as FastCheck from "fast-check"
 import * as Anthropic from "../../src/wire/Anthropic.js"
 import * as ChatCompletions from "../../src/wire/ChatCompletions.js"
 import * as Responses from "../../src/wire/Responses.js"

@@ -1,6 +1,6 @@
 /** The hot routes as handlers of `@effect/platform`, for servers other than Node's. */
 import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
-import { NodeHttpServerRequest } from "@effect/platform-node"
+import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import type { HttpApp } from "@effect/platform"
 import type { Scope } from "effect"
 import { Chunk, Deferred, Effect, Option, Stream } from "effect"

@@ -1,6 +1,6 @@
 /** A gateway with a dashboard, and with everything that a dashboard can show. */
 import { HttpServer } from "@effect/platform"
-import { NodeFileSystem } from "@effect/platform-node"
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import type { Duration } from "effect"
 import { Context, Effect, Layer, Logger, LogLevel } from "effect"
 import { execFile } from "node:child_process"

@@ -1,6 +1,6 @@
 /** The gateway on each kind of server that can serve it, for statements that hold on all of them. */
 import { HttpApp, HttpServer } from "@effect/platform"
-import { NodeHttpServer } from "@effect/platform-node"
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import type { Scope } from "effect"
 import { Context, Effect, Exit, Layer, Logger, LogLevel, Scope as Scopes } from "effect"
 import type { Server } from "node:http"

@@ -1,6 +1,7 @@
 /** Tests of the division of limits among workers. */
 import { describe, expect, it } from "@effect/vitest"
-import { DateTime, Effect, Either, FastCheck } from "effect"
+import { DateTime, Effect, Either } from "effect"
+import * as FastCheck from "fast-check"
 import * as KeyShare from "../../../src/gateway/auth/keyShare.js"
 import type { VirtualKey } from "../../../src/gateway/VirtualKey.js"
 import { indivisible, partOf } from "../../../src/gateway/workers/share.js"

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Ajv2020 } from "ajv/dist/2020.js"
-import { Either, FastCheck as fc, Schema } from "effect"
+import { Either, Schema } from "effect"
+import * as fc from "fast-check"
 import { jsonSchemaOf } from "../../../src/programs/tools/jsonSchema.js"
 import { mentionsOf } from "../../../src/testing/generated/text.js"
 import { valueOf } from "../../../src/testing/generated/value.js"

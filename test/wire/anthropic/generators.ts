@@ -1,5 +1,5 @@
 /** Arbitrary values that Anthropic's protocol can express. */
-import { FastCheck } from "effect"
+import * as FastCheck from "fast-check"
 import type { AssistantPart, ProviderPart, ReasoningPart, TextPart, ToolCall } from "../../../src/vocabulary/Chat.js"
 import { character } from "../../support/character.js"
 import { interleaved } from "../generators.js"

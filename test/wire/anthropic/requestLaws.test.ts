@@ -1,6 +1,6 @@
 /** Round trips of Anthropic requests. */
 import { describe, expect, it } from "@effect/vitest"
-import { FastCheck } from "effect"
+import * as FastCheck from "fast-check"
 import type { AssistantPart, ChatRequest, Message } from "../../../src/vocabulary/Chat.js"
 import * as Chat from "../../../src/vocabulary/Chat.js"
 import * as Anthropic from "../../../src/wire/Anthropic.js"

@@ -1,6 +1,7 @@
 /** The reasoning of earlier turns that each preset sends back, with the models that it serves. */
 import { describe, expect, it } from "@effect/vitest"
-import { Either, FastCheck } from "effect"
+import { Either } from "effect"
+import * as FastCheck from "fast-check"
 import { presets as anthropic } from "../../../src/provider/presets/anthropic.js"
 import { presets } from "../../../src/provider/presets/chatCompletions.js"
 import { presets as dashscope } from "../../../src/provider/presets/dashscope.js"

@@ -1,6 +1,6 @@
 /** Round trips of DashScope requests and responses, without the fields that the protocol lacks. */
 import { describe, expect, it } from "@effect/vitest"
-import { FastCheck } from "effect"
+import * as FastCheck from "fast-check"
 import type {
   AssistantMessage,
   AssistantPart,

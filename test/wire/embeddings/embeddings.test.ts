@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Either, FastCheck } from "effect"
+import { Either } from "effect"
+import * as FastCheck from "fast-check"
 import * as EmbeddingsClient from "../../../src/provider/EmbeddingsClient.js"
 import * as DashScopeServer from "../../../src/testing/wires/dashscope/embeddings.js"
 import * as CohereClient from "../../../src/wire/embeddings/client/cohere.js"

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Duration, FastCheck as fc, Option } from "effect"
+import { Duration, Option } from "effect"
+import * as fc from "fast-check"
 import * as LLMError from "../../../src/vocabulary/LLMError.js"
 import type { ErrorAnswer } from "../../../src/wire/error/classify.js"
 import { classify } from "../../../src/wire/error/classify.js"

@@ -1,6 +1,6 @@
 /** Round trips of Gemini requests, responses and streams. */
 import { describe, expect, it } from "@effect/vitest"
-import { FastCheck } from "effect"
+import * as FastCheck from "fast-check"
 import type { AssistantPart, ChatRequest, ChatResponse, FinishReason, Message } from "../../../src/vocabulary/Chat.js"
 import * as Chat from "../../../src/vocabulary/Chat.js"
 import * as ChatEvent from "../../../src/vocabulary/ChatEvent.js"

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Duration, FastCheck as fc } from "effect"
+import { Duration } from "effect"
+import * as fc from "fast-check"
 import type { RateLimits } from "../../../src/wire/headers/rateLimits.js"
 import { rateLimits } from "../../../src/wire/headers/rateLimits.js"
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Duration, FastCheck as fc } from "effect"
+import { Duration } from "effect"
+import * as fc from "fast-check"
 import type { ErrorAnswer } from "../../../src/wire/error/classify.js"
 import { retryAfter } from "../../../src/wire/error/classify.js"
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
-import { FastCheck, JSONSchema, Schema } from "effect"
+import { JSONSchema, Schema } from "effect"
+import * as FastCheck from "fast-check"
 import { strictSchema } from "../../../src/wire/schema/strict.js"
 
 type Json = Readonly<Record<string, unknown>>
