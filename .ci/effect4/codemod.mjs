@@ -20,8 +20,8 @@ const isForeign = (module) => /^(local|package):/.test(module)
 
 /** A problem that the build must not hide, with its place. */
 export class Unknown extends Error {
-  constructor(key, place) {
-    super(`${place}: no rule for ${key}, which Effect 4 does not have`)
+  constructor(key, place, reason = "Effect 4 does not have it, and no rule says what stands for it") {
+    super(`${place}: ${key}: ${reason}`)
     this.key = key
     this.place = place
   }
@@ -35,6 +35,8 @@ export class Unknown extends Error {
  * - `rules.names`: what a name is called now: `catch`, `effect/Latch.make` for one of another module, `facade.timeoutFail` for one of the
  *   facade, or a function of `(node, tools)` that answers the new text or undefined.
  * - `rules.members`: the same for properties and methods of values: `effect/Clock.Clock#unsafeCurrentTimeMillis`.
+ * - `rules.effectsOf`: the only file that may use an Either or an Option as an Effect.
+ * - `rules.refused`: members, and why the sources must not use them.
  * - `facade(file)`: how `file` imports the facade; `local(file, path)`: how it imports a module of the project.
  */
 export const codemod = ({ facade, local, program, rules, surface }) => {
@@ -64,6 +66,29 @@ export const codemod = ({ facade, local, program, rules, surface }) => {
     return { module, path }
   }
 
+  /** The names of the members of all types of a module of Effect 4: types have other names there, and members are inherited. */
+  const membersOf = (module) => {
+    const known = memberNames.get(module)
+    if (known !== undefined) return known
+    const names = new Set([...(surface.get(module) ?? [])].flatMap((name) => name.split("#").slice(1)))
+    memberNames.set(module, names)
+    return names
+  }
+  const memberNames = new Map()
+
+  /** Whether Effect 4 has a member: in the module of its type, or in the one that the type went to. */
+  const hasMember = (key) => {
+    const module = key.slice(0, key.indexOf("."))
+    const type = key.slice(0, key.lastIndexOf("#"))
+    const name = key.slice(key.lastIndexOf("#") + 1)
+    const went = rules.names[type]
+    if (typeof went === "function") return true
+    // The facade and the modules of our own are checked by the compiler.
+    if (went?.startsWith("facade.")) return true
+    const moved = went?.includes("/") ? went.slice(0, went.indexOf(".", went.lastIndexOf("/"))) : movedModule(module)
+    return moved !== undefined && (isForeign(moved) || membersOf(moved).has(name))
+  }
+
   const movedModule = (module) => {
     const moved = rules.modules[module]
     if (moved !== undefined) return moved
@@ -75,6 +100,7 @@ export const codemod = ({ facade, local, program, rules, surface }) => {
   const rewrite = (source, report) => {
     const file = source.fileName
     const text = source.text
+    const isTest = /(^|\/)(test|examples|bench)\//.test(relative(process.cwd(), file))
     const taken = new Set()
     const rememberNames = (node) => {
       if (ts.isIdentifier(node)) taken.add(node.text)
@@ -138,10 +164,27 @@ export const codemod = ({ facade, local, program, rules, surface }) => {
       })
       return out + text.slice(at, node.getEnd())
     }
-    const tools = { ts, checker, emit, emitChildren, nameOf, source, text, homeOf, resolved, place, inTypePosition }
+    /** Reports what a rule cannot rewrite. */
+    const refuse = (node, key, reason) => report(new Unknown(key, place(node), reason))
+    const tools = {
+      ts,
+      checker,
+      emit,
+      emitChildren,
+      nameOf,
+      source,
+      text,
+      homeOf,
+      resolved,
+      inTypePosition,
+      refuse,
+      file
+    }
 
     /** The text for a name that a rule gives: `catch`, `effect/Latch.make`, `facade.interrupt`. */
-    const spelled = (rule, module, inType) => {
+    const spelled = (node, rule, module, inType) => {
+      if (rule.startsWith("test.") && !isTest)
+        refuse(node, rule.slice("test.".length), "what stands for it is for tests alone")
       if (rule.startsWith("test."))
         return `${nameOf("local:test/support/effect3.js", inType)}.${rule.slice("test.".length)}`
       const at = rule.startsWith("facade.")
@@ -161,13 +204,17 @@ export const codemod = ({ facade, local, program, rules, surface }) => {
       if (typeof own === "function") {
         const answer = own(node, { ...tools, moved, inType })
         if (answer !== undefined) return answer
-      } else if (own !== undefined) return spelled(own, moved, inType)
+      } else if (own !== undefined) return spelled(node, own, moved, inType)
+      if (own === undefined && rules.calls[`${module}.${path}`] !== undefined && !inType && !isCallee(node))
+        refuse(node, `${module}.${path}`, "its calls are rewritten, and here it is used as a value")
       // A name within a namespace, such as `Effect.Success`, goes with its namespace.
       if (moved !== undefined && (isForeign(moved) || surface.get(moved)?.has(path)))
-        return spelled(path, moved, inType)
+        return spelled(node, path, moved, inType)
       report(new Unknown(`${module}.${path}`, place(node)))
       return node.getText(source)
     }
+
+    const isCallee = (node) => ts.isCallExpression(node.parent) && node.parent.expression === node
 
     const importOf = (node) => {
       // The symbol of a local name that an import of Effect declares: `{ module, path }`, with `path` empty for a module.
@@ -194,8 +241,18 @@ export const codemod = ({ facade, local, program, rules, surface }) => {
     }
 
     const rewriteNode = (node) => {
-      if (ts.isImportDeclaration(node))
-        return effectPackage.test(node.moduleSpecifier.text) && !keptImport(node) ? "" : undefined
+      if (ts.isImportDeclaration(node)) {
+        if (!effectPackage.test(node.moduleSpecifier.text)) return undefined
+        checkImport(node)
+        return keptImport(node) ? undefined : ""
+      }
+      const specifier = specifierOf(node)
+      if (specifier !== undefined && effectPackage.test(specifier))
+        refuse(node, specifier, "only its imports at the head of a file are rewritten")
+      if (ts.isBindingElement(node)) {
+        const key = bindingKey(node)
+        if (key !== undefined) checkMember(node, key)
+      }
       const rule = rules.nodes[ts.SyntaxKind[node.kind]]
       if (rule !== undefined) {
         const answer = rule(node, tools)
@@ -211,8 +268,12 @@ export const codemod = ({ facade, local, program, rules, surface }) => {
               : functionKey(node.expression)
         const call = key === undefined ? undefined : rules.calls[key]
         if (call !== undefined) {
-          const answer = call(node, tools)
-          if (answer !== undefined) return answer
+          try {
+            const answer = call(node, tools)
+            if (answer !== undefined) return answer
+          } catch (error) {
+            refuse(node, key, `its rule does not rewrite this call: ${error.message}`)
+          }
         }
       }
       if (ts.isPropertyAccessExpression(node) || ts.isQualifiedName(node)) {
@@ -273,7 +334,7 @@ export const codemod = ({ facade, local, program, rules, surface }) => {
       if (typeof own === "function") {
         const answer = own(node, { ...tools, moved, inType })
         if (answer !== undefined) return answer
-      } else if (own !== undefined) return spelled(own, moved, inType)
+      } else if (own !== undefined) return spelled(node, own, moved, inType)
       if (moved === undefined || !(isForeign(moved) || surface.get(moved)?.has(path))) {
         report(new Unknown(`${module}.${path}`, place(node)))
         return undefined
@@ -290,10 +351,25 @@ export const codemod = ({ facade, local, program, rules, surface }) => {
       return home === undefined || !home.path.includes("#") ? undefined : `${home.module}.${home.path}`
     }
 
+    /** The member of Effect that a pattern such as `{ name }` takes from a value. */
+    const bindingKey = (node) => {
+      if (!ts.isObjectBindingPattern(node.parent) || node.dotDotDotToken !== undefined) return undefined
+      const name = (node.propertyName ?? node.name).getText()
+      const home = homeOf(checker.getTypeAtLocation(node.parent).getProperty(name))
+      return home === undefined || !home.path.includes("#") ? undefined : `${home.module}.${home.path}`
+    }
+
+    /** Reports a member that must not be used, or that Effect 4 does not have. */
+    const checkMember = (node, key) => {
+      const refused = rules.refused.find(([pattern]) => pattern.test(key))
+      if (refused !== undefined) refuse(node, key, refused[1])
+      else if (rules.members[key] === undefined && rules.calls[key] === undefined && !hasMember(key)) refuse(node, key)
+    }
+
     const member = (node, key) => {
+      checkMember(node, key)
       const own = rules.members[key]
       if (typeof own === "function") return own(node, tools)
-      // Without a rule it keeps its name, and the compiler refuses it if Effect 4 has none such.
       return own === undefined
         ? undefined
         : `${emit(node.expression)}${text.slice(node.expression.getEnd(), node.name.getStart(source))}${own}`
@@ -304,6 +380,29 @@ export const codemod = ({ facade, local, program, rules, surface }) => {
       const bindings = node.importClause?.namedBindings
       const names = bindings === undefined ? [] : ts.isNamedImports(bindings) ? bindings.elements : [bindings]
       return names.every((specifier) => homeOf(resolved(checker.getSymbolAtLocation(specifier.name))) === undefined)
+    }
+
+    /** Reports an import of a module, or of a name, that Effect 3 does not have: it would be kept as it is. */
+    const checkImport = (node) => {
+      const { text: specifier } = node.moduleSpecifier
+      if (node.importClause === undefined || checker.getSymbolAtLocation(node.moduleSpecifier) === undefined)
+        return refuse(node, specifier, "it is not a module of Effect 3 from which names are imported")
+      const bindings = node.importClause.namedBindings
+      for (const { name } of bindings !== undefined && ts.isNamedImports(bindings) ? bindings.elements : [])
+        if (resolved(checker.getSymbolAtLocation(name))?.declarations === undefined)
+          refuse(node, `${specifier}.${name.text}`, "Effect 3 does not have it")
+    }
+
+    /** The module that a re-export, `import("…")` or the type of such a call names. */
+    const specifierOf = (node) => {
+      const named = ts.isExportDeclaration(node)
+        ? node.moduleSpecifier
+        : ts.isImportTypeNode(node)
+          ? node.argument.literal
+          : ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword
+            ? node.arguments[0]
+            : undefined
+      return named !== undefined && ts.isStringLiteral(named) ? named.text : undefined
     }
 
     for (const statement of source.statements) {

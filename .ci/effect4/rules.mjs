@@ -238,7 +238,46 @@ export const members = {
   "effect/Fiber.RuntimeFiber#getFiberRef": "getRef",
   "effect/Fiber.RuntimeFiber#currentTracer": "cache.tracer",
   "effect/Fiber.RuntimeFiber#currentSpan": "cache.span",
-  "effect/Context.Context#unsafeMap": "mapUnsafe"
+  "effect/Context.Context#unsafeMap": "mapUnsafe",
+  // Types that have other names, or none that is exported: their members are the same.
+  ...Object.fromEntries(
+    [
+      "@effect/ai/LanguageModel.ProviderOptions#type",
+      "@effect/ai/LanguageModel.ToolChoice#mode",
+      "@effect/ai/LanguageModel.ToolChoice#tool",
+      "@effect/platform/HttpRouter.RouteContext#params",
+      "@effect/platform/HttpServer.HttpServer#address",
+      "@effect/platform/HttpServer.HttpServer#serve",
+      "@effect/platform/HttpServer.TcpAddress#port",
+      "@effect/platform/HttpServer.UnixAddress#_tag",
+      "effect/Logger.Logger.Options#annotations",
+      "effect/ParseResult.ParseResultFormatter#formatErrorSync",
+      "effect/ParseResult.ParseResultFormatter#formatIssueSync",
+      "effect/Tracer.SpanStatus#endTime",
+      "effect/Tracer.SpanStatus#exit"
+    ].map((key) => [key, key.slice(key.lastIndexOf("#") + 1)])
+  )
+}
+
+/** Members that the sources must not use, and why. */
+export const refused = [
+  [
+    /^effect\/Cause\.(Empty|Fail|Die|Interrupt|Sequential|Parallel)#(?!pipe$)/,
+    "a cause is no tree in Effect 4: use the functions of Cause"
+  ],
+  [
+    /^effect\/(PubSub|Queue|SubscriptionRef)\.\w+#(?!(pipe|changes)$)/,
+    "it has no methods in Effect 4: use the functions of its module"
+  ],
+  [
+    /^@effect\/platform\/(Error|HttpClientError)\.\w+#(reason|_tag)$/,
+    "the errors of the platform have another form in Effect 4: use src/internal/platformErrors.ts"
+  ]
+]
+
+/** A shape of a call that a rule does not know: the build reports it. */
+const unless = (isKnown, shape) => {
+  if (!isKnown) throw new Error(shape)
 }
 
 /** The parts of a call: the text of what is called before its last name, and those of the arguments. */
@@ -294,6 +333,7 @@ const asArray = (name) => (node, tools) => {
 }
 
 const property = (object, name) => {
+  unless(object !== undefined && ts.isObjectLiteralExpression(object), "its options are not written in the call")
   const found = object.properties.find((at) => at.name?.getText() === name)
   return found === undefined ? undefined : (found.initializer ?? found.name)
 }
@@ -314,7 +354,6 @@ export const calls = {
   },
   "effect/Schema.Record": (node, tools) => {
     const [first] = node.arguments
-    if (node.arguments.length !== 1 || !ts.isObjectLiteralExpression(first)) return undefined
     return `${schema(tools)}.Record(${tools.emit(property(first, "key"))}, ${tools.emit(property(first, "value"))})`
   },
   "effect/Schema.Struct": (node, tools) => {
@@ -447,11 +486,13 @@ export const calls = {
     return schemas.length === 2 ? `${schemas[0]}.pipe(${decoded})` : decoded
   },
   "effect/Schema.extend": (node, tools) => {
+    unless(node.arguments.length > 1, "it has one argument")
     const fields = argumentsOf(node, tools).map((struct) => `...${struct}.fields`)
     return `${schema(tools)}.Struct({ ${fields.join(", ")} })`
   },
   "effect/Schema.transformOrFail": (node, tools) => {
     const options = node.arguments.at(-1)
+    unless(node.arguments.length === 3, "it has not three arguments")
     const [from, to] = node.arguments.map(tools.emit)
     const getter = (name) =>
       `${tools.nameOf("effect/SchemaGetter", false)}.transformEffect(${tools.emit(property(options, name))})`
@@ -460,6 +501,7 @@ export const calls = {
   },
   // The message of a configuration error names its variable.
   "effect/Config.mapOrFail": (node, tools) => {
+    unless(node.arguments.length === 2, "it has one argument")
     const [config] = node.arguments
     const variable = ts.isCallExpression(config) ? config.arguments[0] : undefined
     const given = [...argumentsOf(node, tools), ...(variable === undefined ? [] : [tools.emit(variable)])]
@@ -500,8 +542,10 @@ export const calls = {
     `${emit(node.expression.expression)}.interruptUnsafe()`,
   "effect/Fiber.RuntimeFiber#unsafePoll": (node, { emit, nameOf }) =>
     `${nameOf("facade", false)}.pollFiber(${emit(node.expression.expression)})`,
-  "effect/Effect.yieldNow": (node, { nameOf }) =>
-    node.arguments.length === 0 ? `${nameOf("effect/Effect", false)}.yieldNow` : undefined,
+  "effect/Effect.yieldNow": (node, { nameOf }) => {
+    unless(node.arguments.length === 0, "it has a priority")
+    return `${nameOf("effect/Effect", false)}.yieldNow`
+  },
   "effect/Effect.logWithLevel": (node, tools) => {
     const [level, ...messages] = argumentsOf(node, tools)
     return `${tools.nameOf("effect/Effect", false)}.logWithLevel(${level})(${messages.join(", ")})`
@@ -516,7 +560,7 @@ export const calls = {
   // The other provider is lazy in Effect 3.
   "effect/ConfigProvider.orElse": (node, tools) => {
     const other = node.arguments.at(-1)
-    if (!ts.isArrowFunction(other)) return undefined
+    unless(ts.isArrowFunction(other), "the other provider is not written as a function")
     const given = [...node.arguments.slice(0, -1), other.body].map(tools.emit)
     return `${tools.nameOf("effect/ConfigProvider", false)}.orElse(${given.join(", ")})`
   },
@@ -548,6 +592,7 @@ const encodedKeys = (node) => {
 
 /** `Struct.omit(value, "a", "b")` as `Struct.omit(value, ["a", "b"])`. */
 const listed = (node, tools, name) => {
+  unless(node.arguments.length > 1 && !ts.isStringLiteral(node.arguments[0]), "it is not given the value")
   const [value, ...names] = argumentsOf(node, tools)
   return `${tools.nameOf("effect/Struct", false)}.${name}(${value}, [${names.join(", ")}])`
 }
@@ -751,7 +796,7 @@ nodes.YieldExpression = (node, tools) => {
   while (!ts.isFunctionExpression(at) && !ts.isMethodDeclaration(at) && !ts.isFunctionDeclaration(at)) at = at.parent
   const caller = ts.isCallExpression(at.parent) ? at.parent.expression.getText() : ""
   if (/^(Either|Option)\.gen$/.test(caller)) return undefined
-  return `yield* ${asEffect(kind, tools.emit(node.expression), tools)}`
+  return `yield* ${asEffect(kind, tools.emit(node.expression), node, tools)}`
 }
 
 /** A property of a clock that a program makes. Time that does not go back is monotonic, too. */
@@ -812,7 +857,12 @@ const formerEffects = {
   }
 }
 
-const asEffect = (kind, text, { nameOf }) => {
+/** The only file that may use such a value as an Effect. */
+export const effectsOf = "src/internal/asEffect.ts"
+
+const asEffect = (kind, text, node, { file, nameOf, refuse }) => {
+  if (!file.endsWith(`/${effectsOf}`))
+    refuse(node, kind, `it is no Effect in Effect 4: use a function of ${effectsOf}, of Fiber, Deferred or Ref`)
   const [module, name] = formerEffects[kind].call
   return `${nameOf(module, false)}.${name}(${text})`
 }
@@ -854,7 +904,7 @@ const wrappedFunction = (node, text, expected, tools) => {
   const kind = own === undefined ? undefined : kindOf(own.getReturnType(), tools)
   if (kind === undefined) return text
   const parameters = own.parameters.map((_, index) => `argument${index}`).join(", ")
-  return `(${parameters}) => ${asEffect(kind, `${text}(${parameters})`, tools)}`
+  return `(${parameters}) => ${asEffect(kind, `${text}(${parameters})`, node, tools)}`
 }
 
 /** Wraps an expression that must become an Effect. */
@@ -879,7 +929,7 @@ export const wrapped = (node, text, tools) => {
   if ((expected.isUnion() ? expected.types : [expected]).some((part) => kindOf(part, tools) !== undefined)) return text
   const kind = kindOf(tools.checker.getTypeAtLocation(node), tools)
   if (kind === undefined) return text
-  return asEffect(kind, text, tools)
+  return asEffect(kind, text, node, tools)
 }
 
 /** Scripts beside the tests, which are left out. */
