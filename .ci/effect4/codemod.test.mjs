@@ -13,8 +13,8 @@ const root = resolve(here, "../..")
 const surface = surfaceOf(join(here, "node_modules"), ["effect", "@effect/platform-node", "@effect/vitest"])
 
 /** A source as it is for Effect 4, and the names that have no rule. */
-const rewritten = (text) => {
-  const file = join(root, "src/rewritten.ts")
+const rewritten = (text, path = "src/rewritten.ts") => {
+  const file = join(root, path)
   const options = {
     module: ts.ModuleKind.NodeNext,
     moduleResolution: ts.ModuleResolutionKind.NodeNext,
@@ -34,8 +34,8 @@ const rewritten = (text) => {
   return { output, unknown }
 }
 
-const becomes = (text, expected) => {
-  const { output, unknown } = rewritten(text)
+const becomes = (text, expected, path) => {
+  const { output, unknown } = rewritten(text, path)
   assert.deepEqual(unknown, [])
   assert.equal(output.trim(), expected)
 }
@@ -54,10 +54,11 @@ test("a member is renamed by its type, not by its name", () => {
   )
 })
 
-test("an Either becomes an Effect where an Effect is expected, and only there", () => {
+test("an Either becomes an Effect where an Effect is expected, in the one module that may use it so", () => {
   becomes(
     'import { Effect, Either } from "effect"\nconst e: Either.Either<number, string> = Either.right(1)\nexport const a: Effect.Effect<number, string> = Effect.flatMap(Effect.void, () => e)\nexport const b = Either.map(e, (n) => n)',
-    'import { Effect, Result } from "effect"\nconst e: Result.Result<number, string> = Result.succeed(1)\nexport const a: Effect.Effect<number, string> = Effect.flatMap(Effect.void, () => Effect.fromResult(e))\nexport const b = Result.map(e, (n) => n)'
+    'import { Effect, Result } from "effect"\nconst e: Result.Result<number, string> = Result.succeed(1)\nexport const a: Effect.Effect<number, string> = Effect.flatMap(Effect.void, () => Effect.fromResult(e))\nexport const b = Result.map(e, (n) => n)',
+    "src/internal/asEffect.ts"
   )
 })
 
@@ -96,4 +97,78 @@ test("the fields of a tool are a struct, and the AI modules are imported one by 
     'import type { LanguageModel } from "@effect/ai"\nexport type A = LanguageModel.Service',
     'import type * as LanguageModel from "effect/ai/LanguageModel"\nexport type A = LanguageModel.LanguageModel'
   )
+})
+
+/** The names that a source of other statements than imports reports. */
+const reports = (imports, text, expected) => {
+  const from = imports.length === 0 ? "" : `import { ${imports.join(", ")} } from "effect"\n`
+  assert.deepEqual(rewritten(from + text).unknown, expected)
+}
+
+test("an Either or an Option that is used as an Effect elsewhere is reported", () => {
+  reports(
+    ["Effect", "Either"],
+    "export const a: Effect.Effect<number> = Effect.flatMap(Effect.void, () => Either.right(1))",
+    ["Either"]
+  )
+  reports(
+    ["Effect", "Option"],
+    "export const a = Effect.gen(function* () { return yield* Option.some(1) as Option.Option<number> })",
+    ["Option"]
+  )
+  reports(
+    ["Effect", "Either"],
+    "declare const find: () => Either.Either<number, string>\nexport const a: Effect.Effect<number, string> = Effect.suspend(find)",
+    ["Either"]
+  )
+})
+
+test("an unknown member of a module is reported, called or not, and in a type", () => {
+  reports(["Effect"], "export const a = Effect.supervised", ["effect/Effect.supervised"])
+  reports(["Supervisor"], "export type A = Supervisor.Supervisor<number>", ["effect/Supervisor.Supervisor"])
+})
+
+test("an unknown method or property of a value is reported, also where a pattern takes it", () => {
+  reports(["Fiber"], "export const a = (fiber: Fiber.RuntimeFiber<number>) => fiber.getFiberRefs()", [
+    "effect/Fiber.RuntimeFiber#getFiberRefs"
+  ])
+  reports(["Schedule"], "export const a = ({ initial }: Schedule.Schedule<number>) => initial", [
+    "effect/Schedule.Schedule#initial"
+  ])
+})
+
+test("methods of queues and a cause that is read as a tree are reported, and their functions are not", () => {
+  reports(["Queue"], "export const a = (queue: Queue.Queue<number>) => [queue.unsafeOffer(1), Queue.offer(queue, 1)]", [
+    "effect/Queue.Enqueue#unsafeOffer"
+  ])
+  reports(["Cause"], "export const a = (cause: Cause.Cause<string>) => [cause._tag, Cause.failureOption(cause)]", [
+    "effect/Cause.Empty#_tag"
+  ])
+})
+
+test("an import of an unknown module or name is reported, and so is what is not an import at the head of a file", () => {
+  reports([], 'import { a } from "effect/Nothing"\nexport const b = a', ["effect/Nothing"])
+  reports([], 'import { Nothing } from "effect"\nexport const b = Nothing', ["effect.Nothing"])
+  reports([], 'import "effect/Effect"', ["effect/Effect"])
+  reports([], 'export { Effect } from "effect"', ["effect"])
+  reports([], 'export * from "effect/Effect"', ["effect/Effect"])
+  reports([], 'export const a = () => import("effect")', ["effect"])
+  reports([], 'export type A = import("effect").Effect.Effect<number>', ["effect"])
+})
+
+test("a call of a shape that its rule does not know is reported", () => {
+  reports(
+    ["Schema"],
+    "const options = { key: Schema.String, value: Schema.String }\nexport const a = Schema.Record(options)",
+    ["effect/Schema.Record"]
+  )
+  reports(["Struct"], 'export const a = Struct.omit("a")', ["effect/Struct.omit"])
+  reports(["Effect"], "export const a = Effect.yieldNow({ priority: 1 })", ["effect/Effect.yieldNow"])
+  reports(["Schema"], "export const a = [Schema.Union]", ["effect/Schema.Union"])
+})
+
+test("what stands for a name in tests alone is reported in the sources", () => {
+  const text = 'import { Layer, Clock } from "effect"\nexport const a = (clock: Clock.Clock) => Layer.setClock(clock)'
+  assert.deepEqual(rewritten(text).unknown, ["setClock"])
+  assert.deepEqual(rewritten(text, "test/rewritten.ts").unknown, [])
 })
