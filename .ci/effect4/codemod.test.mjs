@@ -12,6 +12,8 @@ const here = fileURLToPath(new URL(".", import.meta.url))
 const root = resolve(here, "../..")
 const surface = surfaceOf(join(here, "node_modules"), ["effect", "@effect/platform-node", "@effect/vitest"])
 
+const parsed = new Map()
+
 /** A source as it is for Effect 4, and the names that have no rule. */
 const rewritten = (text, path = "src/rewritten.ts") => {
   const file = join(root, path)
@@ -26,7 +28,12 @@ const rewritten = (text, path = "src/rewritten.ts") => {
   const { fileExists, getSourceFile } = host
   host.fileExists = (name) => name === file || fileExists(name)
   host.getSourceFile = (name, ...rest) =>
-    name === file ? ts.createSourceFile(name, text, ts.ScriptTarget.Latest, true) : getSourceFile(name, ...rest)
+    name === file ? ts.createSourceFile(name, text, ts.ScriptTarget.Latest, true) : declarations(name, ...rest)
+  /** The declarations of packages are parsed once. */
+  const declarations = (name, ...rest) => {
+    if (!parsed.has(name)) parsed.set(name, getSourceFile(name, ...rest))
+    return parsed.get(name)
+  }
   const program = ts.createProgram([file], options, host)
   const unknown = []
   const { rewrite } = codemod({ program, rules, surface, local: (_, path) => `./${path}`, facade: () => "./facade.js" })
