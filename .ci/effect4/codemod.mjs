@@ -270,6 +270,7 @@ export const codemod = ({ facade, local, program, rules, surface }) => {
         if (call !== undefined) {
           try {
             const answer = call(node, tools)
+            if (answer !== undefined && key.includes("#")) checkMember(node.expression, key)
             if (answer !== undefined) return answer
           } catch (error) {
             refuse(node, key, `its rule does not rewrite this call: ${error.message}`)

@@ -266,7 +266,7 @@ export const refused = [
     "a cause is no tree in Effect 4: use the functions of Cause"
   ],
   [
-    /^effect\/(PubSub|Queue|SubscriptionRef)\.\w+#(?!(pipe|changes)$)/,
+    /^effect\/(PubSub|Queue|SubscriptionRef)\.\w+#(?!(pipe|changes|unsafeOffer)$)/,
     "it has no methods in Effect 4: use the functions of its module"
   ],
   [

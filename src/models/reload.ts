@@ -193,8 +193,8 @@ export const make = (
           Effect.provide(context),
           Effect.withConfigProvider(provider),
           Effect.tapBoth({
-            onSuccess: (change) => changes.publish(change),
-            onFailure: (error) => changes.publish({ _tag: "Refused", error })
+            onSuccess: (change) => PubSub.publish(changes, change),
+            onFailure: (error) => PubSub.publish(changes, { _tag: "Refused", error })
           })
         )
     })

@@ -7,7 +7,7 @@ const eventsAhead = 16
 
 /** Runs a program in the background of the stream of its events, and interrupts it when the consumer stops. */
 export const eventsOf = <Event, E, R>(
-  program: (mailbox: Mailbox.Mailbox<Event, E>) => Effect.Effect<unknown, E, R>
+  program: (mailbox: Mailbox.Of<Event, E>) => Effect.Effect<unknown, E, R>
 ): Stream.Stream<Event, E, R> =>
   Stream.unwrapScopedWith((scope) =>
     Effect.gen(function* () {
