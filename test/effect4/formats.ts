@@ -2,7 +2,7 @@
  * What outlives a process or is read by other processes: writes it, reads it, and uses it together with a process of the other build.
  * `.ci/effect4/formats.mjs` starts this program with both builds and tells them what to do, by messages to a child process.
  */
-import { NodeContext } from "@effect/platform-node"
+import * as NodeContext from "@effect/platform-node/NodeContext"
 import { KeyValueStore } from "@effect/platform"
 import type { Scope } from "effect"
 import {

@@ -1,5 +1,6 @@
 /** Values of every kind that the formats store: from fast-check alone with a fixed seed, and so the same in both builds. */
-import { Cause, Duration, Exit, FastCheck } from "effect"
+import { Cause, Duration, Exit } from "effect"
+import * as FastCheck from "fast-check"
 import * as Chat from "../../src/vocabulary/Chat.js"
 import type { ChatRequest, ChatResponse, Message, PartialResponse } from "../../src/vocabulary/Chat.js"
 import * as LLMError from "../../src/vocabulary/LLMError.js"
