@@ -1,5 +1,5 @@
 /** Queues with an end: one module, since those of Effect 4 are others. */
-import type { Cause, Effect } from "effect"
+import type { Effect } from "effect"
 import { Mailbox } from "effect"
 
 /** A queue that takes values of `A`, and ends, or fails with `E`. */
@@ -22,7 +22,7 @@ export const offerAll = <A, E>(mailbox: Of<A, E>, values: Iterable<A>): Effect.E
 export const unsafeOffer = <A, E>(mailbox: Of<A, E>, value: A): boolean => mailbox.unsafeOffer(value)
 
 /** Takes the next value, and waits for it. */
-export const take = <A, E>(mailbox: Of<A, E>): Effect.Effect<A, E | Cause.NoSuchElementException> => mailbox.take
+export const take = <A, E>(mailbox: Of<A, E>) => mailbox.take
 
 /** Ends the mailbox after the values that it has. */
 export const end = <A, E>(mailbox: Of<A, E>): Effect.Effect<boolean> => mailbox.end
