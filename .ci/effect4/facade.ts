@@ -54,7 +54,7 @@ export const disconnect = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effe
     )
   )
 
-interface TimeoutFail<E1> {
+export interface TimeoutFail<E1> {
   readonly duration: Duration.Input
   readonly onTimeout: () => E1
 }
