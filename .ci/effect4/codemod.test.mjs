@@ -146,7 +146,7 @@ test("an unknown method or property of a value is reported, also where a pattern
 
 test("methods of queues and a cause that is read as a tree are reported, and their functions are not", () => {
   reports(["Queue"], "export const a = (queue: Queue.Queue<number>) => [queue.offer(1), Queue.offer(queue, 1)]", [
-    "effect/Queue.Enqueue#unsafeOffer"
+    "effect/Queue.Enqueue#offer"
   ])
   reports(["Cause"], "export const a = (cause: Cause.Cause<string>) => [cause._tag, Cause.failureOption(cause)]", [
     "effect/Cause.Empty#_tag"
