@@ -131,7 +131,10 @@ export const findingsOf = (issue: ParseResult.ParseIssue, path: Path = []): Read
       return words === undefined ? formatted(issue.issue, path) : [Expectations.refusal(path, words, issue.actual)]
     }
     case "Unexpected":
-      return [Expectations.fault(path, "is unexpected")]
+      // The places of a list say nothing.
+      return [
+        Expectations.fault(path, (typeof path.at(-1) === "number" ? undefined : issue.message) ?? "is unexpected")
+      ]
     case "Type":
       if (issue.ast._tag === "TemplateLiteral" && typeof issue.actual === "string")
         return [Expectations.refusal(path, Expectations.template, issue.actual)]

@@ -89,11 +89,14 @@ const withoutOwn = (): ((ast: SchemaAST.AST) => SchemaAST.AST) => {
       }
       case "Declaration":
         return SchemaAST.annotations(ast, { ...saidOf(ast), ...surrogateOf(ast) })
-      case "Transformation":
-        return new SchemaAST.Transformation(clean(ast.from), ast.to, ast.transformation, {
+      case "Transformation": {
+        // Effect writes what is said of the properties of a struct with defaults, too.
+        const to = ast.transformation._tag === "TypeLiteralTransformation" ? clean(ast.to) : ast.to
+        return new SchemaAST.Transformation(clean(ast.from), to, ast.transformation, {
           ...ast.annotations,
           ...surrogateOf(ast)
         })
+      }
       case "TypeLiteral":
         return new SchemaAST.TypeLiteral(
           ast.propertySignatures.map(

@@ -175,8 +175,16 @@ export const findingsOf = (issue: SchemaIssue.Issue, path: Path = []): ReadonlyA
         : [Expectations.refusal(path, wordsOf(issue.ast), issue.input)]
     case "MissingKey":
       return [Expectations.fault(path, text(issue.annotations?.["messageMissingKey"]) ?? "is missing")]
-    case "UnexpectedKey":
-      return [Expectations.fault(path, "is unexpected")]
+    case "UnexpectedKey": {
+      const names = issue.ast._tag === "Objects" ? issue.ast.propertySignatures.map(({ name }) => name) : []
+      const expected = names.map((name) => Expectations.literal(String(name)))
+      return [
+        Expectations.fault(
+          path,
+          expected.length === 0 ? "is unexpected" : `is unexpected, expected: ${expected.join(" | ")}`
+        )
+      ]
+    }
     default:
       return formatted(issue, path)
   }
