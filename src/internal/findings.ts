@@ -17,7 +17,7 @@ const textOf = (annotations: SchemaAST.Annotations, key: symbol): string | undef
   return typeof text === "string" ? text : undefined
 }
 
-/** What a filter expects: one of Effect by what it requires, one of a user by what he says of it. */
+/** What a filter expects: one of Effect by what it requires, one of a program by its description. */
 const wordsOfFilter = ({ annotations }: SchemaAST.Refinement): string => {
   const schemaId = annotations[SchemaAST.SchemaIdAnnotationId]
   const jsonSchema = annotations[SchemaAST.JSONSchemaAnnotationId]

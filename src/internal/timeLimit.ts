@@ -1,7 +1,7 @@
-/** Limits of time over effects that may not be interruptible: one module, since Effect 4 has others. */
+/** Limits of time over effects that cannot be interrupted: one module, since Effect 4 has others. */
 import { Effect } from "effect"
 
-/** Interrupted, it continues in the background, and nobody waits for its end. */
+/** Interrupted, the effect continues in the background, and its end is not waited for. */
 export const disconnect = Effect.disconnect
 
 /** Fails when the time is over. */

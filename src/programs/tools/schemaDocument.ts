@@ -58,7 +58,7 @@ const isWhole = (jsonSchema: unknown): boolean =>
   isRecord(jsonSchema) && ["type", "oneOf", "anyOf", "$ref"].some((keyword) => keyword in jsonSchema)
 
 /**
- * A schema without what Effect says of its own filters, which would stand for what a user says. What he says of a decoded value is said of
+ * A schema without what Effect says of its own filters, which would stand for what a program says. What is said of a decoded value is said of
  * its encoded form.
  */
 const withoutOwn = (): ((ast: SchemaAST.AST) => SchemaAST.AST) => {

@@ -10,7 +10,7 @@ type Path = ReadonlyArray<PropertyKey>
 
 const text = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined)
 
-/** What a filter expects: one of Effect by what it requires, one of a user by what he says of it. */
+/** What a filter expects: one of Effect by what it requires, one of a program by its description. */
 const wordsOfFilter = (filter: SchemaAST.Check<never>, type: string): string => {
   const { annotations } = filter
   const representation: unknown = annotations?.["representation"]
