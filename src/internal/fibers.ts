@@ -30,9 +30,5 @@ export const interruptFork = Fiber.interruptFork
 export const unsafeInterrupt = <A, E>(fiber: Fiber.RuntimeFiber<A, E>): void =>
   fiber.unsafeInterruptAsFork(FiberId.none)
 
-/** Interrupts from plain code, with the fiber itself as the one that interrupts. */
-export const unsafeInterruptItself = <A, E>(fiber: Fiber.RuntimeFiber<A, E>): void =>
-  fiber.unsafeInterruptAsFork(fiber.id())
-
 /** The fiber that runs this code, if one does. */
 export const current = Fiber.getCurrentFiber

@@ -1,8 +1,8 @@
 /**
  * Finalizers that can die, because others write them: the client, key pool or limiter of a program.
  *
- * Effect 3 keeps a failure beside the defect of a finalizer. Effect 4 turns it into another defect, so that the caller could neither read
- * nor handle the failure. Here it stays a failure in both, and the defect is logged.
+ * Effect 3 keeps a failure beside the defect of a finalizer. Effect 4 turns it into another defect, so that the caller
+ * cannot read the failure. Here the call fails with it on both versions, and the defect is logged.
  */
 import { Cause, Effect, Exit, Option } from "effect"
 

@@ -51,6 +51,7 @@ export const withHooks = (next: Service, hooks: Hooks, config: Config): Effect.E
                 )
           }),
         step: () => {}
+        // The end of the queue.
       }).pipe(Effect.catchAll(() => Effect.void)),
       yield* Effect.scope
     )

@@ -1,7 +1,4 @@
-/**
- * The metrics of calls, attempts and waits. Every metric is labelled once and kept, because labelling costs ten times as much as
- * counting, and `Metric.tagged` labels at every update. Updates at the same time are one effect.
- */
+/** The metrics of calls, attempts and waits. Every metric is labelled once and kept (`metricKeys.ts`). Updates at the same time are one effect. */
 import { Effect, FiberRef, Metric } from "effect"
 import type { ApiKey } from "../vocabulary/ApiKey.js"
 import type { Verdict } from "../keyPool/model.js"

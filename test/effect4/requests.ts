@@ -271,7 +271,7 @@ const completion = (message: object): string =>
     usage: { prompt_tokens: 1, completion_tokens: 1, total_tokens: 2 }
   })
 
-/** Answers that may not fit their schema: what a model is told of them is in the next request. */
+/** Answers, some of which do not fit their schema: the next request to the model has their faults. */
 const withFaults = FastCheck.record({
   schema: FastCheck.oneof(
     sharedSchemas,
@@ -340,7 +340,7 @@ const embeddings = embeddingRequest.map((request): ReadonlyArray<Call> => [
 
 const seed = 4
 
-/** Of one provider: what a model is told is the same for all. */
+/** Of one provider: the faults in a request are the same for all. */
 const faultyAnswers = 300
 
 /** So many chats that are written, as many schemas and embeddings a protocol, over all its providers. */

@@ -226,7 +226,7 @@ describe("the dashboard page with an hour of 10,000 requests a minute", () => {
     })
   )
 
-  it.scopedLive("renders without a task of more than 100 ms on a processor of 2.5 GHz", () =>
+  it.scopedLive("renders without a task of more than 100 ms", () =>
     Effect.gen(function* () {
       alerts = []
       const { page: seen } = yield* busyPage
@@ -240,21 +240,6 @@ describe("the dashboard page with an hour of 10,000 requests a minute", () => {
           }).observe({ type: "longtask", buffered: true })
         })
       )
-      /** How much slower this machine is: each of these multiplications waits for the one before it, and takes four cycles. */
-      const slowness = Effect.map(
-        step(() =>
-          seen.evaluate(() => {
-            const times = Array.from({ length: 5 }, () => {
-              const start = performance.now()
-              let value = 1
-              for (let count = 0; count < 3e7; count++) value = (Math.imul(value, 1664525) + 1013904223) | 0
-              return value === 0 ? Infinity : performance.now() - start
-            })
-            return Math.min(...times)
-          })
-        ),
-        (millis) => Math.max(1, millis / 48)
-      )
       const attempt = Effect.gen(function* () {
         yield* step(() => seen.reload())
         yield* step(() => live(seen))
@@ -262,10 +247,7 @@ describe("the dashboard page with an hour of 10,000 requests a minute", () => {
         expect(yield* step(() => tile(seen, "Requests"))).toBe("600K")
         // Thirty events.
         yield* step(() => new Promise((resolve) => setTimeout(resolve, 3000)))
-        const longest = Number(
-          yield* step(() => seen.evaluate(() => document.documentElement.dataset["longest"] ?? "0"))
-        )
-        return longest / (yield* slowness)
+        return Number(yield* step(() => seen.evaluate(() => document.documentElement.dataset["longest"] ?? "0")))
       })
       // A busy machine makes any task long, so the best of some attempts counts.
       let best = Infinity

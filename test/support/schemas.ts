@@ -98,7 +98,7 @@ const sharedScalars: ReadonlyArray<fc.Arbitrary<Any>> = [
     .map((values) => Schema.Literal(...values))
 ]
 
-/** Those whose texts the versions of Effect do not check alike. */
+/** Schemas of texts that one version of Effect takes and the other one rejects. */
 const otherScalars = fc.constantFrom<Array<Any>>(
   Schema.NumberFromString,
   Schema.BigInt,

@@ -207,7 +207,7 @@ export const userSchemas: Readonly<Record<string, Any>> = {
   "jsonSchema of a value": Schema.DateFromSelf.annotations({ jsonSchema: { type: "string", format: "date" } })
 }
 
-/** Those whose values the versions of Effect do not decode alike. */
+/** Schemas whose values differ between the versions of Effect after decoding. */
 export const decodedApart: ReadonlySet<string> = new Set([
   // Effect 4 makes `undefined` of any value.
   "void",

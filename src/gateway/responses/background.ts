@@ -136,7 +136,7 @@ export const start = (
       if (job.isCancelled) return fail(Cause.empty)
       job.cancel = () => {
         job.isCancelled = true
-        Fibers.unsafeInterruptItself(fiber)
+        Fibers.unsafeInterrupt(fiber)
       }
       const call = answer(silent, record)
       const watched = store.isShared ? Effect.raceFirst(call, watch(responses, caller.id, id, job)) : call

@@ -33,7 +33,7 @@ export type Permission = { readonly _tag: "Granted" } | { readonly _tag: "Refuse
 
 /**
  * The store. None of its operations fails a call or delays it for long: where the store cannot be reached, each balance uses what
- * it has measured itself.
+ * it has measured itself. Calls wait for `probe` and `proved` where they cannot be interrupted, so each of them must end in bounded time.
  *
  * @since 0.2.0
  * @category model

@@ -19,6 +19,4 @@ export const interruptFork = Facade.interruptFork
 
 export const unsafeInterrupt = <A, E>(fiber: Fiber.Fiber<A, E>): void => fiber.interruptUnsafe()
 
-export const unsafeInterruptItself = unsafeInterrupt
-
 export const current = Facade.currentFiber
