@@ -392,8 +392,25 @@ export const mount = (parent: Element): Charts => {
   const colour = colourReader()
   const charts = specs.map((spec) => make(spec, colour))
   parent.append(...charts.map(({ node }) => node))
+  let latest: View | undefined
+  /** The charts that do not show the latest view yet. */
+  let stale = 0
+  let next = 0
+  /** Draws one chart in each task: all of them in one would delay what the user types. */
+  const drawNext = (): void => {
+    if (latest === undefined) return
+    charts[next]?.update(latest)
+    next = (next + 1) % charts.length
+    stale -= 1
+    if (stale > 0) window.setTimeout(drawNext)
+  }
   return {
-    update: (view) => charts.forEach((chart) => chart.update(view)),
+    update: (view) => {
+      const isDrawing = stale > 0
+      latest = view
+      stale = charts.length
+      if (!isDrawing) window.setTimeout(drawNext)
+    },
     recolour: () => charts.forEach((chart) => chart.recolour())
   }
 }
