@@ -9,6 +9,8 @@ import * as Figures from "./figures.js"
 import * as Format from "./format.js"
 import * as BudgetsAndCaches from "./budgetsAndCaches.js"
 import * as Models from "./models.js"
+import type { Parts } from "./parts.js"
+import { inTasks } from "./parts.js"
 import * as Playground from "./playground.js"
 import * as Ranges from "./ranges.js"
 import * as Requests from "./requests.js"
@@ -48,6 +50,7 @@ const charts = Charts.mount(elementById("charts", HTMLDivElement))
 const models = Models.mount(
   elementById("model-list", HTMLDivElement),
   elementById("toggle-models", HTMLButtonElement),
+  elementById("no-models", HTMLParagraphElement),
   {
     now: () => latest?.at ?? 0,
     mayAct: () => latest?.mayAct ?? false,
@@ -82,23 +85,24 @@ const summaryOf = (keys: ReadonlyArray<Key>): string =>
     .map(([state, n]) => `${n} ${state}`)
     .join(", ")
 
-const render = (): void => {
+function* show(): Parts {
   const snapshot = latest
   if (snapshot === undefined) return
   const { at, mayAct } = snapshot
   const view = ranges.view(snapshot, figures)
   tiles(snapshot, figures, view)
   table(figures, at)
-  charts.update(view)
   alerts(snapshot.alerts, at)
+  yield
+  yield* charts.update(view)
   playground.offer(snapshot.models)
-  const shownCount = models(snapshot.models, filter, view.minutes)
+  yield
   const keys = keysOf(snapshot).map(({ key }) => key)
   setText(
     elementById("models-summary", HTMLParagraphElement),
     `${snapshot.models.length === 1 ? "1 model" : `${snapshot.models.length} models`} · keys: ${summaryOf(keys) || "none"}`
   )
-  setVisible(elementById("no-models", HTMLParagraphElement), shownCount === 0)
+  yield* models(snapshot.models, filter, view.minutes)
   setVisible(elementById("open-notice", HTMLParagraphElement), !mayAct)
   budgets(snapshot.budgets, at)
   setVisible(elementById("budgets", HTMLElement), snapshot.budgets.length > 0)
@@ -110,6 +114,8 @@ const render = (): void => {
     `Up for ${Format.span(at - snapshot.startedAt)} · ${snapshot.hasHistory ? "history in a file" : "figures are of the last hour, kept in memory"} · ${Format.clock(at, true)}`
   )
 }
+
+const render = inTasks(show)
 
 const ranges = Ranges.mount(() => token, render)
 
@@ -257,5 +263,8 @@ document.addEventListener("visibilitychange", () => {
   } else stream.start(token)
 })
 
-mountTheme(elementById("theme", HTMLFieldSetElement), charts.recolour)
+mountTheme(elementById("theme", HTMLFieldSetElement), () => {
+  charts.recolour()
+  render()
+})
 begin()

@@ -5,6 +5,7 @@ import { setAttribute, keyedChildren, element, setText } from "./dom.js"
 import type { Steps } from "./figures.js"
 import { errorsIn } from "./figures.js"
 import * as Format from "./format.js"
+import type { Parts } from "./parts.js"
 import type { View } from "./view.js"
 
 /** One series of a chart. */
@@ -37,8 +38,8 @@ interface ChartSpec {
 }
 
 export interface Charts {
-  readonly update: (view: View) => void
-  /** Redraws after a change of the theme. */
+  readonly update: (view: View) => Parts
+  /** The next update redraws each chart, in the colours of the theme. */
   readonly recolour: () => void
 }
 
@@ -356,11 +357,15 @@ const make = (spec: ChartSpec, colour: (name: string) => string) => {
     const series = spec.kind === "bars" ? stackSeries(chartData.series) : chartData.series
     const data: uPlot.AlignedData = [[...chartData.times], ...series.map(({ values }) => [...values])]
     const names = [axisLabel(), ...series.map(({ name }) => name)].join()
-    if (plot === undefined || drawnNames !== names) {
-      plot?.destroy()
-      plot = createPlot(series, data)
-      drawnNames = names
-    } else plot.setData(data)
+    const existing = drawnNames === names ? plot : undefined
+    if (existing === undefined) plot?.destroy()
+    const current = existing ?? createPlot(series, data)
+    // Outside of a batch, uPlot draws later in the same task, where the charts of one task add up.
+    current.batch(() => {
+      if (existing !== undefined) current.setData(data)
+    })
+    plot = current
+    drawnNames = names
     const isEmpty = chartData.series.every(({ values }) => values.every((value) => value === null || value === 0))
     empty.hidden = !isEmpty
     setText(empty, spec.title.startsWith("Errors") ? "No errors" : "Nothing yet")
@@ -383,7 +388,7 @@ const make = (spec: ChartSpec, colour: (name: string) => string) => {
     },
     recolour: (): void => {
       drawnNames = "\n"
-      if (plot !== undefined) redraw()
+      view = undefined
     }
   }
 }
@@ -392,24 +397,12 @@ export const mount = (parent: Element): Charts => {
   const colour = colourReader()
   const charts = specs.map((spec) => make(spec, colour))
   parent.append(...charts.map(({ node }) => node))
-  let latest: View | undefined
-  /** The charts that do not show the latest view yet. */
-  let stale = 0
-  let next = 0
-  /** Draws one chart in each task: all of them in one would delay what the user types. */
-  const drawNext = (): void => {
-    if (latest === undefined) return
-    charts[next]?.update(latest)
-    next = (next + 1) % charts.length
-    stale -= 1
-    if (stale > 0) window.setTimeout(drawNext)
-  }
   return {
-    update: (view) => {
-      const isDrawing = stale > 0
-      latest = view
-      stale = charts.length
-      if (!isDrawing) window.setTimeout(drawNext)
+    *update(view) {
+      for (const chart of charts) {
+        chart.update(view)
+        yield
+      }
     },
     recolour: () => charts.forEach((chart) => chart.recolour())
   }

@@ -1,4 +1,5 @@
 /** Helpers for the DOM: elements are made once, and later only differences are written. */
+import type { Parts } from "./parts.js"
 
 export type Attributes = Readonly<Record<string, string>>
 
@@ -59,14 +60,23 @@ const distinct = (keys: ReadonlyArray<string>): ReadonlyArray<string> => {
   })
 }
 
-/** Updates the children of a node, one per value. A key keeps its node, and so its focus, while it is present. */
-export const keyedChildren = <A>(
+/** The element of a value, which is updated in parts. */
+export interface PartsView<A> {
+  readonly node: HTMLElement
+  readonly update: (value: A) => Parts
+}
+
+/**
+ * Updates the children of a node, one per value, each as a part of its own. A key keeps its node, and so its focus, while it is
+ * present.
+ */
+export const keyedParts = <A>(
   parent: Element,
   keyOf: (value: A) => string,
-  make: (value: A) => View<A>
-): ((values: ReadonlyArray<A>) => void) => {
-  const views = new Map<string, View<A>>()
-  return (values) => {
+  make: (value: A) => PartsView<A>
+): ((values: ReadonlyArray<A>) => Parts) => {
+  const views = new Map<string, PartsView<A>>()
+  return function* (values) {
     const keys = distinct(values.map(keyOf))
     const presentKeys = new Set(keys)
     for (const [key, { node }] of views) {
@@ -74,15 +84,35 @@ export const keyedChildren = <A>(
       node.remove()
       views.delete(key)
     }
-    values.forEach((value, index) => {
+    for (const [index, value] of values.entries()) {
       const key = keys[index] ?? ""
       const existing = views.get(key)
       const view = existing ?? make(value)
       if (existing === undefined) views.set(key, view)
       if (parent.children[index] !== view.node) parent.insertBefore(view.node, parent.children[index] ?? null)
-      view.update(value)
-    })
+      yield* view.update(value)
+      yield
+    }
   }
+}
+
+/** The view of an element that needs no more than one part. */
+export const inOnePart = <A>({ node, update }: View<A>): PartsView<A> => ({
+  node,
+  update: (value) => {
+    update(value)
+    return []
+  }
+})
+
+/** As `keyedParts`, at once. */
+export const keyedChildren = <A>(
+  parent: Element,
+  keyOf: (value: A) => string,
+  make: (value: A) => View<A>
+): ((values: ReadonlyArray<A>) => void) => {
+  const partsOf = keyedParts<A>(parent, keyOf, (value) => inOnePart(make(value)))
+  return (values) => void Array.from(partsOf(values))
 }
 
 /** A bar that shows a share. */

@@ -1,8 +1,19 @@
 /** The cards of the models, by provider: figures, limits, deployments and keys. */
 import type { Deployment, Key, Level, Model } from "../snapshot.js"
-import type { View } from "./dom.js"
-import { setAttribute, keyedChildren, element, graphic, meter, setVisible, setText } from "./dom.js"
+import type { PartsView, View } from "./dom.js"
+import {
+  setAttribute,
+  inOnePart,
+  keyedChildren,
+  keyedParts,
+  element,
+  graphic,
+  meter,
+  setVisible,
+  setText
+} from "./dom.js"
 import * as Format from "./format.js"
+import type { Parts } from "./parts.js"
 import type { Context } from "./rows.js"
 import { actionColumn, deploymentColumns, deploymentView, keyColumns, keyView, rows, table } from "./rows.js"
 
@@ -87,7 +98,7 @@ interface Shown {
   readonly minutes: number
 }
 
-const modelView = ({ model: first }: Shown, context: Context, isOpen: boolean): View<Shown> => {
+const modelView = ({ model: first }: Shown, context: Context, isOpen: boolean): PartsView<Shown> => {
   const { id } = first
   let latest = first
   const mayAct = (): boolean => latest.hasPool && context.mayAct()
@@ -137,19 +148,19 @@ const modelView = ({ model: first }: Shown, context: Context, isOpen: boolean): 
   )
   const updateStats = keyedChildren(stats, ([name]) => name, figureView)
   const updateLevels = keyedChildren<Level>(levels, ({ name }) => name, levelView)
-  const updateKeys = keyedChildren<Key>(
+  const updateKeys = keyedParts<Key>(
     keyRows,
     ({ id }) => id,
-    (key) => keyView(id, key, mayAct, context)
+    (key) => inOnePart(keyView(id, key, mayAct, context))
   )
-  const updateDeployments = keyedChildren<Deployment>(
+  const updateDeployments = keyedParts<Deployment>(
     deploymentRows,
     ({ id }) => id,
-    (deployment) => deploymentView(id, deployment, context)
+    (deployment) => inOnePart(deploymentView(id, deployment, context))
   )
   return {
     node,
-    update: ({ minutes, model }) => {
+    *update({ minutes, model }) {
       latest = model
       setText(summary, summaryOf(model))
       updateAliases(model.aliases)
@@ -158,9 +169,9 @@ const modelView = ({ model: first }: Shown, context: Context, isOpen: boolean): 
       updateStats(figures(model))
       updateLevels(model.levels)
       setVisible(levels, model.levels.length > 0)
-      updateDeployments(model.deployments)
+      yield* updateDeployments(model.deployments)
       setVisible(deployments, model.deployments.length > 0)
-      updateKeys(model.keys)
+      yield* updateKeys(model.keys)
       setVisible(keys, model.keys.length > 0)
       setVisible(keyActions, mayAct())
       setVisible(deploymentActions, context.mayAct())
@@ -184,9 +195,9 @@ interface Group {
   readonly models: ReadonlyArray<Shown>
 }
 
-const groupView = ({ name }: Group, context: Context, isOpen: () => boolean): View<Group> => {
+const groupView = ({ name }: Group, context: Context, isOpen: () => boolean): PartsView<Group> => {
   const list = element("div", { class: "models" })
-  const update = keyedChildren<Shown>(
+  const update = keyedParts<Shown>(
     list,
     ({ model }) => model.id,
     (shown) => modelView(shown, context, isOpen())
@@ -203,15 +214,16 @@ const maxOpen = 8
 /** Cards are long where a row of a table takes several lines. */
 const isNarrow = (): boolean => matchMedia("(width < 1080px)").matches
 
-/** Shows the models with the filter text in one of their names, and returns their number. */
+/** Shows the models with the filter text in one of their names, each card as a part of its own. */
 export const mount = (
   parent: Element,
   toggle: HTMLButtonElement,
+  empty: HTMLElement,
   context: Context
-): ((models: ReadonlyArray<Model>, filter: string, minutes: number) => number) => {
+): ((models: ReadonlyArray<Model>, filter: string, minutes: number) => Parts) => {
   let isOpen = false
   let isDecided = false
-  const update = keyedChildren<Group>(
+  const update = keyedParts<Group>(
     parent,
     ({ name }) => name,
     (group) => groupView(group, context, () => isOpen)
@@ -229,12 +241,12 @@ export const mount = (
       showToggle()
     }
     const matching = models.filter((model) => matchesFilter(model, filter.trim().toLowerCase()))
-    update(
+    setVisible(empty, matching.length === 0)
+    return update(
       [...new Set(matching.map(groupOf))].map((name) => ({
         name,
         models: matching.filter((model) => groupOf(model) === name).map((model) => ({ model, minutes }))
       }))
     )
-    return matching.length
   }
 }
