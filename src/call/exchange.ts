@@ -1,5 +1,5 @@
 /** Requests whose answer is not streamed: chats, embeddings and lists of models. */
-import { Effect, Either } from "effect"
+import { Effect, Either, Exit, Scope } from "effect"
 import type { ChatRequest, ChatResponse } from "../vocabulary/Chat.js"
 import type { EmbeddingRequest, EmbeddingResponse } from "../vocabulary/Embedding.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
@@ -12,8 +12,17 @@ import type { Encoded } from "./message.js"
 import { WantsRawResponse, withRawText } from "./passthrough.js"
 import * as RawRequests from "./rawRequest.js"
 import type { Exchange, Transport } from "./transport.js"
-import { fetch, sendEncoded, sendWhole, text } from "./transport.js"
+import { fetch, sendChat, sendEncoded, text } from "./transport.js"
 import { fromEither } from "../internal/asEffect.js"
+
+/**
+ * Aborts the requests of an effect unless it succeeds. Their scope is not closed after a success: the bodies are read then, and nothing
+ * is left to abort.
+ */
+const aborting = <A, E>(effect: Effect.Effect<A, E, Scope.Scope>): Effect.Effect<A, E> =>
+  Effect.flatMap(Scope.make(), (scope) =>
+    Effect.onError(Scope.extend(effect, scope), (cause) => Scope.close(scope, Exit.failCause(cause)))
+  )
 
 /** Reads the whole body and decodes it. */
 const read = <A>(
@@ -57,7 +66,7 @@ export const chat = (
   request: ChatRequest,
   call: Call
 ): Effect.Effect<ChatResponse, LLMError> =>
-  Effect.flatMap(sendWhole(transport, wire, request, call), (exchange) => readWhole(exchange, wire))
+  aborting(Effect.flatMap(sendChat(transport, wire, request, call, false), (exchange) => readWhole(exchange, wire)))
 
 /** Embeds the texts of one request. */
 export const embed = (
@@ -80,8 +89,8 @@ export const embed = (
       return Usage.estimateAll(request.input)
     }
   }
-  return Effect.flatMap(sendEncoded(transport, encoded, call, source), (exchange) =>
-    readEmbeddings(exchange, wire, source)
+  return aborting(
+    Effect.flatMap(sendEncoded(transport, encoded, call, source), (exchange) => readEmbeddings(exchange, wire, source))
   )
 }
 
@@ -99,14 +108,16 @@ export const listModels = (
     earlier: ReadonlyArray<ListedModel>,
     page: number
   ): Effect.Effect<ReadonlyArray<ListedModel>, LLMError> =>
-    Effect.flatMap(fetch(transport, { path: wire.path, query }, call), (exchange) =>
-      Effect.flatMap(
-        read(exchange, (body) => wire.decodeResponse(maskedJson(exchange, body))),
-        ({ models, next }) => {
-          const all = [...earlier, ...models]
-          return next === undefined || page >= maxPages ? Effect.succeed(all) : fetchFrom(next, all, page + 1)
-        }
-      )
+    Effect.flatMap(
+      aborting(
+        Effect.flatMap(fetch(transport, { path: wire.path, query }, call), (exchange) =>
+          read(exchange, (body) => wire.decodeResponse(maskedJson(exchange, body)))
+        )
+      ),
+      ({ models, next }) => {
+        const all = [...earlier, ...models]
+        return next === undefined || page >= maxPages ? Effect.succeed(all) : fetchFrom(next, all, page + 1)
+      }
     )
   return fetchFrom(wire.query ?? {}, [], 1)
 }

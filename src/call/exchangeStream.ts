@@ -20,7 +20,7 @@ import { WantsRawResponse } from "./passthrough.js"
 import * as StreamReader from "./streamReader.js"
 import { withinOr } from "./timeout.js"
 import type { Exchange, Transport } from "./transport.js"
-import { sendStream, clientError } from "./transport.js"
+import { clientError, sendChat } from "./transport.js"
 import { toPull } from "../internal/pull.js"
 
 type Bytes = Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<HttpClientError.HttpClientError>>
@@ -88,7 +88,7 @@ const openFirst = (
 
 /** Opens a stream and waits for its first events, so that all earlier problems are failures of the opening. */
 export const chatStream = (transport: Transport, wire: ClientWire, request: ChatRequest, call: Call): Open => {
-  const opening = Effect.flatMap(sendStream(transport, wire, request, call), (exchange) => {
+  const opening = Effect.flatMap(sendChat(transport, wire, request, call, true), (exchange) => {
     if (isWhole(exchange)) return openWhole(exchange, wire)
     return Effect.flatMap(WantsRawResponse, (rawProtocol) =>
       Effect.flatMap(CallLimits, (limits) => {

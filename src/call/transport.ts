@@ -2,7 +2,7 @@
 import type { HttpClientError, HttpClientResponse } from "@effect/platform"
 import { HttpClient, HttpClientRequest } from "@effect/platform"
 import type { Clock, Scope } from "effect"
-import { Effect, Either, Stream } from "effect"
+import { Effect, Either } from "effect"
 import { causeOf, isInvalidUrl } from "../internal/platformErrors.js"
 import type { ChatRequest } from "../vocabulary/Chat.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
@@ -16,18 +16,20 @@ import * as Failure from "./failure.js"
 import type { Server, Unsent } from "./message.js"
 import * as Message from "./message.js"
 
+/**
+ * Aborts the request when the scope closes, also for a whole answer: a client without a scope does not abort a request whose fiber is
+ * interrupted after the head of the response and before its body is read.
+ */
+type ScopedHttp = HttpClient.HttpClient.With<HttpClientError.HttpClientError, Scope.Scope>
+
 export interface Transport {
   readonly server: Server
-  /** Aborts the request on interruption. */
-  readonly http: HttpClient.HttpClient
-  /** Aborts the request when the scope closes. */
-  readonly scopedHttp: HttpClient.HttpClient.With<HttpClientError.HttpClientError, Scope.Scope>
+  readonly http: ScopedHttp
 }
 
 export const make = (server: Server, client: HttpClient.HttpClient): Transport => {
   // An attempt has its own span, and the provider does not need our trace ids.
-  const http = HttpClient.withTracerDisabledWhen(client, () => true)
-  return { server, http, scopedHttp: HttpClient.withScope(http) }
+  return { server, http: HttpClient.withScope(HttpClient.withTracerDisabledWhen(client, () => true)) }
 }
 
 /** A request and its response, whose body has not been read. */
@@ -58,10 +60,7 @@ const statusError = (exchange: Exchange): Effect.Effect<LLMError> =>
 /** The text of a whole answer. A longer one than is allowed is not read when its length is declared, else not decoded. */
 export const text = (exchange: Exchange): Effect.Effect<string, LLMError> => {
   const tooLong = Effect.suspend(() => Effect.fail(Failure.tooLongError(exchange)))
-  if (isDeclaredTooLong(exchange)) {
-    // The end of its stream aborts the request.
-    return Effect.zipRight(Effect.ignore(Stream.runHead(exchange.response.stream)), tooLong)
-  }
+  if (isDeclaredTooLong(exchange)) return tooLong
   return Effect.matchEffect(exchange.response.text, {
     onFailure: (error) => Effect.fail(clientError(exchange.target, exchange.call, error)),
     onSuccess: (text) => (text.length > Failure.maxAnswerBytes ? tooLong : Effect.succeed(text))
@@ -69,8 +68,8 @@ export const text = (exchange: Exchange): Effect.Effect<string, LLMError> => {
 }
 
 /** Sends a message with its key or token, and succeeds when the head of a successful response has arrived. */
-const sendMessage = <R>(
-  http: HttpClient.HttpClient.With<HttpClientError.HttpClientError, R>,
+const sendMessage = (
+  http: ScopedHttp,
   server: Server,
   request: Unsent,
   call: CallWithSecrets & Pick<Call, "onRateLimits">,
@@ -78,7 +77,7 @@ const sendMessage = <R>(
   clock: Clock.Clock,
   accept: string,
   chat: ChatRequest | undefined
-): Effect.Effect<Exchange, LLMError, R> => {
+): Effect.Effect<Exchange, LLMError, Scope.Scope> => {
   const body = Message.encodeBody(server, call, request, chat)
   if (Either.isLeft(body)) return Effect.fail(body.left)
   const sentAt = clock.unsafeCurrentTimeMillis()
@@ -98,15 +97,15 @@ const sendMessage = <R>(
 }
 
 /** Sends a message, after exchanging the key for a token when the endpoint requires one. */
-const sendWithToken = <R>(
-  http: HttpClient.HttpClient.With<HttpClientError.HttpClientError, R>,
+const sendWithToken = (
+  http: ScopedHttp,
   server: Server,
   request: Unsent,
   call: Call,
   source: AnswerSource,
   accept = "application/json",
   chat?: ChatRequest
-): Effect.Effect<Exchange, LLMError, R> => {
+): Effect.Effect<Exchange, LLMError, Scope.Scope> => {
   const token = server.endpoint.auth?.token
   return Effect.clockWith((clock) =>
     token === undefined
@@ -118,14 +117,14 @@ const sendWithToken = <R>(
 }
 
 /** Sends a chat request, in one request. */
-const sendOnce = <R>(
-  http: HttpClient.HttpClient.With<HttpClientError.HttpClientError, R>,
+const sendOnce = (
+  http: ScopedHttp,
   server: Server,
   wire: ClientWire,
   request: ChatRequest,
   call: Call,
   stream: boolean
-): Effect.Effect<Exchange, LLMError, R> =>
+): Effect.Effect<Exchange, LLMError, Scope.Scope> =>
   Effect.suspend(() => {
     const encoded = Message.encodeChat(server, wire, request, call, stream)
     if (Either.isLeft(encoded)) return Effect.fail(encoded.left)
@@ -144,15 +143,15 @@ const sendOnce = <R>(
   })
 
 /** Sends a chat request, and sends it again without an optional field that the server rejects, unless the caller does that. */
-const send = <R>(
-  http: HttpClient.HttpClient.With<HttpClientError.HttpClientError, R>,
+const send = (
+  http: ScopedHttp,
   server: Server,
   wire: ClientWire,
   request: ChatRequest,
   call: Call,
   stream: boolean,
   omissions = call.resends === true ? 0 : Message.maxOmissions
-): Effect.Effect<Exchange, LLMError, R> => {
+): Effect.Effect<Exchange, LLMError, Scope.Scope> => {
   const sent = sendOnce(http, server, wire, request, call, stream)
   return omissions === 0
     ? sent
@@ -163,21 +162,14 @@ const send = <R>(
       )
 }
 
-/** Sends a chat request for a whole answer. Interrupting this or the reading of the answer aborts the request. */
-export const sendWhole = (
+/** Sends a chat request for a whole answer or a stream. */
+export const sendChat = (
   { http, server }: Transport,
   wire: ClientWire,
   request: ChatRequest,
-  call: Call
-): Effect.Effect<Exchange, LLMError> => send(http, server, wire, request, call, false)
-
-/** Sends a chat request for a stream. The request is aborted when the scope closes. */
-export const sendStream = (
-  { scopedHttp, server }: Transport,
-  wire: ClientWire,
-  request: ChatRequest,
-  call: Call
-): Effect.Effect<Exchange, LLMError, Scope.Scope> => send(scopedHttp, server, wire, request, call, true)
+  call: Call,
+  stream: boolean
+): Effect.Effect<Exchange, LLMError, Scope.Scope> => send(http, server, wire, request, call, stream)
 
 /** Sends an encoded request other than a chat. */
 export const sendEncoded = (
@@ -185,7 +177,7 @@ export const sendEncoded = (
   encoded: Either.Either<Message.Encoded, WireFailure>,
   call: Call,
   source: AnswerSource
-): Effect.Effect<Exchange, LLMError> =>
+): Effect.Effect<Exchange, LLMError, Scope.Scope> =>
   Either.isLeft(encoded)
     ? Effect.fail(Failure.encodingError(server, call, encoded.left))
     : sendWithToken(http, server, encoded.right, call, source)
@@ -195,7 +187,7 @@ export const fetch = (
   { http, server }: Transport,
   request: Omit<Unsent, "body">,
   call: Call
-): Effect.Effect<Exchange, LLMError> =>
+): Effect.Effect<Exchange, LLMError, Scope.Scope> =>
   sendWithToken(http, server, request, call, {
     provider: server.endpoint.provider,
     model: call.model,

@@ -11,6 +11,7 @@ import * as ChatEvents from "../../src/vocabulary/ChatEvent.js"
 import type { LLMError } from "../../src/vocabulary/LLMError.js"
 import { eventually } from "../support/eventually.js"
 import { otherClock } from "../support/otherClock.js"
+import { portable } from "../support/portable.js"
 import { endedByItself, interruptedAt } from "../support/steps.js"
 import type { Reply, TimedProvider } from "../support/timedProvider.js"
 import * as Provider from "../support/timedProvider.js"
@@ -65,6 +66,23 @@ describe("the usage listeners of a call", () => {
       const limited = yield* Timeouts.middleware({ total: "30 millis" })(llm)
       for (const [, call] of calls.slice(0, 2)) expect((yield* Effect.flip(call(limited)))._tag).toBe("TimeoutError")
       expect(attempts.map(({ outcome }) => outcome)).toEqual(["TimeoutError", "TimeoutError"])
+    })
+  )
+})
+
+describe("the request of a whole answer over an HttpClient", () => {
+  it.scopedLive("is aborted when its call is interrupted before any of its steps", () =>
+    Effect.gen(function* () {
+      const server = Provider.make(() => ({ pace: 0, end: "stay open" }))
+      const { llm } = yield* Provider.setup(
+        { ...server, http: portable(server.http) },
+        { provider: `aborts-${runs++}`, keys: ["key"], llm: { retry: false, timeouts: { total: "20 millis" } } }
+      )
+      for (let step = 1, isOver = false; !isOver; step++) {
+        const exit = yield* interruptedAt(llm.chat("?"), step, "100 millis")
+        yield* eventually(Effect.sync(() => server.open() === 0))
+        isOver = Option.exists(exit, endedByItself)
+      }
     })
   )
 })

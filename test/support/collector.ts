@@ -51,12 +51,17 @@ const Traces = Schema.parseJson(
   })
 )
 
-/** Accepts null, since JSON has no infinite numbers and a gauge of another test can be infinite. */
+/**
+ * A gauge of another test can be infinite, which JSON has no number for. Source: the JSON mapping of Protocol Buffers, which writes
+ * a text; Effect 3 writes null.
+ */
+const Double = Schema.Union(Schema.Number, Schema.Literal("Infinity", "-Infinity", "NaN"), Schema.Null)
+
 const Numbers = Schema.Struct({
   dataPoints: Schema.Array(
     Schema.Struct({
       attributes: Attributes,
-      asDouble: Schema.optional(Schema.NullOr(Schema.Number)),
+      asDouble: Schema.optional(Double),
       asInt: Schema.optional(Int64)
     })
   )
@@ -144,7 +149,7 @@ const seriesOf = ({ gauge, histogram, name, sum, unit }: typeof Metric.Type): Re
       unit,
       kind: sum?.isMonotonic === true ? "counter" : "gauge",
       attributes: attributesOf(attributes),
-      value: asInt ?? asDouble ?? Number.NaN
+      value: Number(asInt ?? asDouble ?? Number.NaN)
     }))
   ),
   ...(histogram?.dataPoints ?? []).map(({ attributes, bucketCounts, count, explicitBounds }): Series => ({

@@ -3,7 +3,7 @@ export const counted = {
   operations: { value: 1, flatMap: 3, async: 3 },
   directChat: 5,
   /** Those that are added to the request alone. */
-  portableChat: 17,
+  portableChat: 44,
   /** Those that are added to a ready chunk. */
   chunk: { direct: 3, portable: 31 },
   plainChat: 19,

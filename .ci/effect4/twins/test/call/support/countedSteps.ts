@@ -3,7 +3,7 @@ export const counted = {
   operations: { value: 0, flatMap: 2, async: 1 },
   directChat: 2,
   /** Those that are added to the request alone. */
-  portableChat: 19,
+  portableChat: 28,
   /** Those that are added to a ready chunk. */
   chunk: { direct: 0, portable: 18 },
   plainChat: 13,
