@@ -13,6 +13,7 @@ export const onlyInEffect3 = {
 }
 
 export const onlyInEffect4 = {
+  "test/programs/nativeSchemas.test.ts": "schemas that are written for Effect 4, beside those of both versions",
   "test/ai/effect4.test.ts": "what the AI modules of Effect 4 have and those of @effect/ai have not"
 }
 
