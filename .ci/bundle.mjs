@@ -5,6 +5,7 @@
 import { build } from "esbuild"
 import { readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { inNewSpace } from "./closures.mjs"
 import { importsByPath } from "./imports.mjs"
 
 const folder = process.argv[2] ?? "dist/cli"
@@ -32,6 +33,8 @@ const { metafile } = await build({
     js: 'import{createRequire as $createRequire}from"node:module";const require=$createRequire(import.meta.url);'
   }
 })
+
+for (const path of Object.keys(metafile.outputs)) writeFileSync(path, inNewSpace(readFileSync(path, "utf8")))
 
 const folderOf = (path) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+(?=\/)/.exec(path)?.[0]
 
