@@ -14,6 +14,7 @@ import * as RawRequests from "./rawRequest.js"
 import type { Exchange, Transport } from "./transport.js"
 import { fetch, sendChat, sendEncoded, text } from "./transport.js"
 import { fromEither } from "../internal/asEffect.js"
+import * as Finalizer from "../internal/finalizer.js"
 
 /**
  * Aborts the requests of an effect unless it succeeds. Their scope is not closed after a success: the bodies are read then, and nothing
@@ -21,7 +22,7 @@ import { fromEither } from "../internal/asEffect.js"
  */
 const aborting = <A, E>(effect: Effect.Effect<A, E, Scope.Scope>): Effect.Effect<A, E> =>
   Effect.flatMap(Scope.make(), (scope) =>
-    Effect.onError(Scope.extend(effect, scope), (cause) => Scope.close(scope, Exit.failCause(cause)))
+    Finalizer.onError(Scope.extend(effect, scope), (cause) => Scope.close(scope, Exit.failCause(cause)))
   )
 
 /** Reads the whole body and decodes it. */

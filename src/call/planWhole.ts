@@ -170,12 +170,10 @@ const sendDirectly = (plan: Plan, call: Call, direct: DirectClient): Sending<Cha
       const { abort } = direct.chat(call.request, call, (result) =>
         finish(inFlight, result._tag === "Right" ? Exit.succeed(result.right) : Exit.fail(result.left))
       )
-      // A name of its own: V8 keeps a function that is written at the assignment, and so this call, until a full collection.
-      const aborting = (): Effect.Effect<void> => {
+      inFlight.abort = () => {
         abort()
         return Effect.void
       }
-      inFlight.abort = aborting
     } catch (defect) {
       finish(inFlight, Exit.die(defect))
     }

@@ -71,7 +71,12 @@ describe("the usage listeners of a call", () => {
 })
 
 describe("the request of a whole answer over an HttpClient", () => {
-  it.scopedLive("is aborted when its call is interrupted before any of its steps", () =>
+  const kinds: ReadonlyArray<readonly [string, (llm: LLM.Service) => Effect.Effect<unknown, LLMError>]> = [
+    ["a chat", (llm) => llm.chat("?")],
+    ["an embedding", (llm) => llm.embed("?")]
+  ]
+
+  it.scopedLive.each(kinds)("is aborted when %s is interrupted before any of its steps", ([, call]) =>
     Effect.gen(function* () {
       const server = Provider.make(() => ({ pace: 0, end: "stay open" }))
       const { llm } = yield* Provider.setup(
@@ -79,10 +84,11 @@ describe("the request of a whole answer over an HttpClient", () => {
         { provider: `aborts-${runs++}`, keys: ["key"], llm: { retry: false, timeouts: { total: "20 millis" } } }
       )
       for (let step = 1, isOver = false; !isOver; step++) {
-        const exit = yield* interruptedAt(llm.chat("?"), step, "100 millis")
+        const exit = yield* interruptedAt(call(llm), step, "100 millis")
         yield* eventually(Effect.sync(() => server.open() === 0))
         isOver = Option.exists(exit, endedByItself)
       }
+      expect(server.sent()).toBeGreaterThan(0)
     })
   )
 })

@@ -8,32 +8,37 @@ const maxTask = 8
 
 /**
  * Returns a function that does the work, and begins at once. After `maxTask` the next parts follow in a new task. Called before
- * the end, it does the work once more after it.
+ * the end, also by a part, it does the work once more after it. A part that throws ends the work.
  */
 export const inTasks = (work: () => Parts): (() => void) => {
   let rest: Iterator<undefined> | undefined
   let isWanted = false
   // Timers are slower: browsers delay nested ones by four milliseconds.
   const { port1, port2 } = new MessageChannel()
-  const go = (parts: Iterator<undefined>): void => {
-    const end = performance.now() + maxTask
-    // Absent while the parts run, so that a part that throws ends its work and not all that follows.
-    rest = undefined
-    do {
-      if (parts.next().done !== true) continue
-      if (!isWanted) return
-      isWanted = false
-      parts = work()[Symbol.iterator]()
-    } while (performance.now() < end)
-    rest = parts
-    port2.postMessage(undefined)
+  const begin = (): Iterator<undefined> => {
+    isWanted = false
+    return work()[Symbol.iterator]()
   }
-  port1.addEventListener("message", () => {
-    if (rest !== undefined) go(rest)
-  })
+  const go = (): void => {
+    const end = performance.now() + maxTask
+    try {
+      do {
+        if (rest?.next().done === true) rest = isWanted ? begin() : undefined
+      } while (rest !== undefined && performance.now() < end)
+    } catch (error) {
+      rest = undefined
+      throw error
+    }
+    if (rest !== undefined) port2.postMessage(undefined)
+  }
+  port1.addEventListener("message", go)
   port1.start()
   return () => {
-    if (rest === undefined) go(work()[Symbol.iterator]())
-    else isWanted = true
+    if (rest !== undefined) {
+      isWanted = true
+      return
+    }
+    rest = begin()
+    go()
   }
 }
